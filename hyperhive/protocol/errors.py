@@ -1,0 +1,184 @@
+"""The errors that cross a border: one tree, each class knowing its word and its HTTP status.
+
+HiveError
+ |- InvalidField        invalid_field    400  a field of a request, form, config or scenario is wrong
+ |- InvalidFrame        invalid_frame    400  the bytes are not an acceptable JSON document or frame
+ |- Unauthenticated     unauthenticated  401  no valid login
+ |- Forbidden           forbidden        403  not yours, or not there: to an agent these look the same
+ |- NotFound            not_found        404  only ever shown to the operator
+ |- Conflict            conflict         409  the same key with another body, or a state that does not allow it
+ |- AlreadyResolved     already_resolved 409  a question or approval was settled before
+ |- LoopDetected        loop             409  a thread between agents went back and forth too often
+ |- LeaseExpired        lease_expired    410  the lease ended before it was settled
+ |- TooLarge            too_large        413
+ |- Unsupported         unsupported      426  another protocol version
+ |- QueueFull           queue_full       429  the recipient has too much undelivered mail
+ |- RateLimited         rate_limited     429  too many requests; `retry_after` in seconds
+ |- Unavailable         unavailable      503  a part this depends on is not there now
+ |- Busy                busy             503  the database is locked by another process
+ |- StorageError        storage_error    503  the database cannot be trusted to have written
+ `- StorageFull         storage_full     507  no space left on the device
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class HiveError(Exception):
+    """Base of every error that a surface turns into an answer."""
+
+    code: ClassVar[str] = "error"
+    status: ClassVar[int] = 400
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def details(self) -> dict[str, object]:
+        """Further JSON values of this kind of error."""
+        return {}
+
+    def to_json(self) -> dict[str, object]:
+        return {"code": self.code, "message": self.message, **self.details()}
+
+
+class InvalidField(HiveError):
+    """A field is wrong; `field` is its dotted path, e.g. `agents.alice.model`."""
+
+    code = "invalid_field"
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+    def details(self) -> dict[str, object]:
+        return {"field": self.field}
+
+    def within(self, prefix: str) -> InvalidField:
+        """The same error seen from the document that contains the field."""
+        return InvalidField(f"{prefix}.{self.field}" if self.field else prefix, self.problem)
+
+
+class InvalidFrame(HiveError):
+    code = "invalid_frame"
+
+
+class Unauthenticated(HiveError):
+    code = "unauthenticated"
+    status = 401
+
+
+class Forbidden(HiveError):
+    """One text for all causes, so that an agent cannot find out what exists."""
+
+    code = "forbidden"
+    status = 403
+
+    def __init__(self, message: str = "not allowed, or there is no such thing") -> None:
+        super().__init__(message)
+
+
+class NotFound(HiveError):
+    code = "not_found"
+    status = 404
+
+
+class Conflict(HiveError):
+    code = "conflict"
+    status = 409
+
+
+class AlreadyResolved(HiveError):
+    """Somebody settled it first; `resolution` is the state it is in."""
+
+    code = "already_resolved"
+    status = 409
+
+    def __init__(self, message: str, resolution: str) -> None:
+        super().__init__(message)
+        self.resolution = resolution
+
+    def details(self) -> dict[str, object]:
+        return {"resolution": self.resolution}
+
+
+class LoopDetected(HiveError):
+    code = "loop"
+    status = 409
+
+
+class LeaseExpired(HiveError):
+    code = "lease_expired"
+    status = 410
+
+
+class TooLarge(HiveError):
+    code = "too_large"
+    status = 413
+
+
+class Unsupported(HiveError):
+    code = "unsupported"
+    status = 426
+
+
+class QueueFull(HiveError):
+    code = "queue_full"
+    status = 429
+
+
+class RateLimited(HiveError):
+    code = "rate_limited"
+    status = 429
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+    def details(self) -> dict[str, object]:
+        return {"retry_after": self.retry_after}
+
+
+class Unavailable(HiveError):
+    code = "unavailable"
+    status = 503
+
+
+class Busy(HiveError):
+    code = "busy"
+    status = 503
+
+
+class StorageError(HiveError):
+    code = "storage_error"
+    status = 503
+
+
+class StorageFull(HiveError):
+    code = "storage_full"
+    status = 507
+
+
+class RemoteError(HiveError):
+    """An error as received from the other side, with that side's word for it."""
+
+    def __init__(self, code: str, message: str, details: dict[str, object]) -> None:
+        super().__init__(message)
+        self.remote_code = code
+        self._details = details
+
+    def details(self) -> dict[str, object]:
+        return self._details
+
+    def to_json(self) -> dict[str, object]:
+        return {**self._details, "code": self.remote_code, "message": self.message}
+
+
+def from_json(error: object) -> RemoteError:
+    """Rebuild an error from its JSON form; anything malformed becomes a plain `error`."""
+    if not isinstance(error, dict):
+        return RemoteError("error", "malformed error", {})
+    details = {k: v for k, v in error.items() if k not in ("code", "message")}
+    return RemoteError(str(error.get("code", "error")), str(error.get("message", "")), details)
