@@ -29,6 +29,8 @@ class Welcome:
     settings_version: Annotated[int, Range(0, 2**53 - 1)]
     heartbeat_seconds: Annotated[float, Range(0.05, 60)]
     turn: TurnId | None = None
+    credential_kind: Literal["api_key", "oauth_token"] = "api_key"
+    """Of the real credential on the host: Claude Code asks in another way for each kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,8 @@ class Recv:
     """For clients without turns: who holds the leases (60 s, prolonged by every call)."""
     ack: Annotated[tuple[Id, ...], Items(max=MAX_BATCH)] = ()
     """For clients without turns: deliveries handled since the last call."""
+    key: Key | None = None
+    """Sent again with the same key it gives the same messages: a lost answer loses no message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
