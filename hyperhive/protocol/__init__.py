@@ -1,0 +1,1 @@
+"""What both sides of the container agree on, with the standard library only."""
