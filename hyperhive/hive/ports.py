@@ -227,9 +227,7 @@ class ApprovalRows(Protocol):
 
     def save(self, approval: Approval) -> None: ...
 
-    def open(
-        self, *, agent: str | None = None, requester_id: int | None = None
-    ) -> list[Approval]:
+    def open(self, *, agent: str | None = None, requester_id: int | None = None) -> list[Approval]:
         """Checking and pending ones, oldest first."""
 
     def recent(self, limit: int = 50) -> list[Approval]: ...
@@ -271,8 +269,8 @@ class EventRows(Protocol):
     def turn_log(self, agent: str, limit: int, before: int | None = None) -> list[Event]:
         """Events whose kind begins with `turn_`, newest first."""
 
-    def crashes_since(self, agent: str, since: float) -> int:
-        """How many `crash` events the agent had since this wall time."""
+    def crashes(self, agent: str, since: float) -> list[Event]:
+        """The agent's `crash` events since this wall time, oldest first."""
 
 
 class AuditRows(Protocol):

@@ -43,3 +43,5 @@ class TurnStart:
     messages: Annotated[tuple[Json, ...], Items(max=32)]
     model: ModelName | None = None
     fallback_model: ModelName | None = None
+    retry_after: Annotated[float | None, Range(0, 86_400)] = None
+    """Seconds after which it is worth asking again although no mail arrives: a back-off or hold."""

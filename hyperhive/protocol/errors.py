@@ -1,14 +1,16 @@
 """The errors that cross a border: one tree, each class knowing its word and its HTTP status.
 
 HiveError
- |- InvalidField        invalid_field    400  a field of a request, form, config or scenario is wrong
- |- InvalidFrame        invalid_frame    400  the bytes are not an acceptable JSON document or frame
+ |- InvalidField        invalid_field    400  a field of a request, form or file is wrong
+ |- InvalidFrame        invalid_frame    400  the bytes are not acceptable JSON
  |- Unauthenticated     unauthenticated  401  no valid login
- |- Forbidden           forbidden        403  not yours, or not there: to an agent these look the same
+ |- PolicyRefused       policy_refused   402  a model request that the host does not allow
+ |   `- BudgetExhausted  budget_exhausted 402
+ |- Forbidden           forbidden        403  not yours, or not there: one answer
  |- NotFound            not_found        404  only ever shown to the operator
- |- Conflict            conflict         409  the same key with another body, or a state that does not allow it
- |- AlreadyResolved     already_resolved 409  a question or approval was settled before
- |- LoopDetected        loop             409  a thread between agents went back and forth too often
+ |- Conflict            conflict         409  a used key, or a state that forbids it
+ |- AlreadyResolved     already_resolved 409  it was settled before
+ |- LoopDetected        loop             409  too many replies between agents
  |- LeaseExpired        lease_expired    410  the lease ended before it was settled
  |- TooLarge            too_large        413
  |- Unsupported         unsupported      426  another protocol version
@@ -68,6 +70,17 @@ class InvalidFrame(HiveError):
 class Unauthenticated(HiveError):
     code = "unauthenticated"
     status = 401
+
+
+class PolicyRefused(HiveError):
+    """402, since Claude Code shows it as it is, at once and without retries."""
+
+    code = "policy_refused"
+    status = 402
+
+
+class BudgetExhausted(PolicyRefused):
+    code = "budget_exhausted"
 
 
 class Forbidden(HiveError):

@@ -6,9 +6,19 @@ import dataclasses
 import functools
 import re
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from hyperhive.protocol.errors import InvalidField
 
@@ -73,7 +83,8 @@ def parse(cls: type[T], data: object, where: str = "", *, camel_case: bool = Fal
 
     Raises InvalidField. Unknown keys are errors: a typing mistake must not pass in silence.
     """
-    return cast(T, _class_reader(cls, camel_case)(data, where))
+    read = _class_reader(cast(Hashable, cls), camel_case)
+    return cast(T, read(data, where))
 
 
 def fields_of(cls: type) -> dict[str, tuple[Any, dataclasses.Field[Any]]]:
@@ -92,7 +103,7 @@ def join(where: str, name: str) -> str:
 
 
 @functools.cache
-def _class_reader(cls: type[Any], camel_case: bool) -> Reader:
+def _class_reader(cls: Any, camel_case: bool) -> Reader:
     specs = []
     for name, (hint, field) in fields_of(cls).items():
         key = camel(name) if camel_case else name
@@ -153,7 +164,9 @@ def _plain_reader(hint: Any, metadata: tuple[Any, ...], camel_case: bool) -> Rea
         return _list_reader(_reader(args[0], camel_case), _find(metadata, Items, Items()))
     if origin is not None and issubclass(origin, Mapping):
         return _mapping_reader(
-            _reader(args[0], camel_case), _reader(args[1], camel_case), _find(metadata, Items, Items())
+            _reader(args[0], camel_case),
+            _reader(args[1], camel_case),
+            _find(metadata, Items, Items()),
         )
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return _class_reader(hint, camel_case)
@@ -174,7 +187,7 @@ def _find(metadata: tuple[Any, ...], kind: type[T], default: T) -> T:
 
 def _optional_reader(args: tuple[Any, ...], metadata: tuple[Any, ...], camel_case: bool) -> Reader:
     (inner,) = [a for a in args if a is not type(None)]
-    read = _plain_reader(inner, metadata, camel_case) if metadata else _reader(inner, camel_case)
+    read = _reader(Annotated[(inner, *metadata)] if metadata else inner, camel_case)
     return lambda value, where: None if value is None else read(value, where)
 
 

@@ -190,7 +190,7 @@ class TurnEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnEvents:
-    """Turn events in order; `first` is the number of the first one, so that a repeat is harmless."""
+    """Turn events in order; `first` numbers the first one, so that a repeat is harmless."""
 
     turn: TurnId
     first: Annotated[int, Range(1, 1_000_000)]

@@ -1,0 +1,217 @@
+"""Which agents there are and what is wanted of them; the reconciler makes it so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from hyperhive.hive.policy import AgentPolicy, Policy
+from hyperhive.hive.ports import Clock, Store, Transaction
+from hyperhive.hive.records import Agent, Approval, Operation, OperationKind
+from hyperhive.protocol.errors import Conflict, Forbidden, InvalidField, NotFound
+from hyperhive.protocol.model import MANAGER, OPERATOR
+
+
+class Agents:
+    """Orders about agents: each is a row, written before anything is done."""
+
+    def __init__(self, store: Store, clock: Clock, policy: Policy) -> None:
+        self._store = store
+        self._clock = clock
+        self._policy = policy
+
+    # --- what exists ---
+
+    async def declare(self) -> None:
+        """Bring the rows in line with the configuration, at start.
+
+        New declarations appear, changed ones apply, removed ones are stopped and kept.
+        """
+
+        def change(tx: Transaction) -> None:
+            for name, policy in self._policy.declared.items():
+                agent = tx.agents.by_name(name)
+                if agent is None:
+                    self._create(tx, name, policy, "declared", policy.description)
+                elif agent.state in ("present", "tombstone"):
+                    self._redeclare(tx, agent, policy)
+            for agent in tx.agents.all():
+                gone = agent.origin == "declared" and agent.name not in self._policy.declared
+                if gone and agent.state == "present":
+                    self.order_destroy(tx, agent, "configuration", False, None)
+
+        await self._store.write(change)
+
+    def _redeclare(self, tx: Transaction, agent: Agent, policy: AgentPolicy) -> None:
+        changed = replace(
+            agent,
+            state="present",
+            origin="declared",
+            role=policy.role,
+            capabilities=policy.capabilities,
+            settings=policy.settings,
+            budget=policy.budget,
+            description=policy.description,
+            wanted="running" if agent.state == "tombstone" and policy.auto_start else agent.wanted,
+        )
+        if changed != agent:
+            tx.agents.save(replace(changed, settings_version=agent.settings_version + 1))
+            self._log(tx, changed, {"settings": agent.settings_version + 1})
+
+    def check_free(self, tx: Transaction, name: str) -> None:
+        """Raises Conflict when the name cannot be given to a new agent."""
+        if name == MANAGER:
+            raise InvalidField("name", "`manager` is the manager's")
+        if agent := tx.agents.by_name(name):
+            kind = "an agent" if agent.state == "present" else f"a {agent.state} agent"
+            raise Conflict(f"{name!r} is the name of {kind} already")
+
+    def create_spawned(self, tx: Transaction, approval: Approval) -> Agent:
+        """The agent of an approved request, with the order to start it."""
+        self.check_free(tx, approval.agent)
+        policy = self._policy.spawned
+        agent = self._create(
+            tx, approval.agent, policy, "spawned", approval.description or policy.description
+        )
+        tx.operations.add(
+            "spawn", agent.id, agent.name, OPERATOR, self._clock.now(), approval_id=approval.id
+        )
+        return agent
+
+    async def spawn(self, name: str, description: str = "") -> Agent:
+        """The operator's direct way."""
+
+        def change(tx: Transaction) -> Agent:
+            self.check_free(tx, name)
+            agent = self._create(tx, name, self._policy.spawned, "spawned", description)
+            tx.operations.add("spawn", agent.id, agent.name, OPERATOR, self._clock.now())
+            self._audit(tx, OPERATOR, "agent.spawn", name)
+            return agent
+
+        return await self._store.write(change)
+
+    def _create(
+        self,
+        tx: Transaction,
+        name: str,
+        policy: AgentPolicy,
+        origin: Literal["declared", "spawned"],
+        description: str,
+    ) -> Agent:
+        agent = tx.agents.add(
+            name,
+            policy.role,
+            origin,
+            policy.capabilities,
+            policy.settings,
+            policy.budget,
+            "running" if policy.auto_start else "stopped",
+            description,
+            self._clock.now(),
+        )
+        self._log(tx, agent, {"state": "present"})
+        return agent
+
+    # --- orders ---
+
+    async def start(self, name: str, actor: str = OPERATOR) -> Operation:
+        """Want it running; also lifts a quarantine and a hold, since somebody has looked."""
+        return await self._order(name, actor, "start")
+
+    async def kill(
+        self, name: str, actor: str = OPERATOR, invocation: str | None = None
+    ) -> Operation:
+        """Want it stopped; `invocation` names the run that was meant."""
+        return await self._order(name, actor, "stop", invocation)
+
+    async def restart(
+        self, name: str, actor: str = OPERATOR, invocation: str | None = None
+    ) -> Operation:
+        return await self._order(name, actor, "restart", invocation)
+
+    async def _order(
+        self, name: str, actor: str, kind: OperationKind, invocation: str | None = None
+    ) -> Operation:
+        def change(tx: Transaction) -> Operation:
+            agent = self.find(tx, name, actor)
+            if actor != OPERATOR and agent.name == actor:
+                raise Forbidden("an agent cannot start or stop itself")
+            if kind == "stop":
+                agent = replace(agent, wanted="stopped")
+            else:
+                agent = replace(agent, wanted="running", quarantined=None, hold=None)
+            tx.agents.save(agent)
+            operation = tx.operations.add(
+                kind, agent.id, agent.name, actor, self._clock.now(), invocation=invocation
+            )
+            self._log(tx, agent, {"wanted": agent.wanted, "operation": kind})
+            self._audit(tx, actor, f"agent.{kind}", name)
+            return operation
+
+        return await self._store.write(change)
+
+    async def destroy(self, name: str, purge: bool) -> Operation:
+        """The operator's direct way: stop and put aside, or with `purge` wipe for good."""
+
+        def change(tx: Transaction) -> Operation:
+            agent = tx.agents.by_name(name)
+            if agent is None:
+                raise NotFound(f"there is no agent {name!r}")
+            if agent.name == MANAGER:
+                raise InvalidField("agent", "the manager cannot be destroyed")
+            if agent.state == "tombstone" and not purge:
+                raise Conflict(f"{name} is destroyed already; purge it to remove its files")
+            return self.order_destroy(tx, agent, OPERATOR, purge, None)
+
+        return await self._store.write(change)
+
+    def order_destroy(
+        self, tx: Transaction, agent: Agent, actor: str, purge: bool, approval_id: int | None
+    ) -> Operation:
+        gone = replace(agent, wanted="stopped", state="purging" if purge else "tombstone")
+        tx.agents.save(gone)
+        self._log(tx, gone, {"state": gone.state})
+        self._audit(tx, actor, "agent.purge" if purge else "agent.destroy", agent.name)
+        return tx.operations.add(
+            "destroy",
+            agent.id,
+            agent.name,
+            actor,
+            self._clock.now(),
+            approval_id=approval_id,
+            purge=purge,
+        )
+
+    async def set_model(self, name: str, model: str | None) -> Agent:
+        """The operator's override, in force from the next turn; None takes it back."""
+
+        def change(tx: Transaction) -> Agent:
+            agent = self.find(tx, name, OPERATOR)
+            if model is not None:
+                self._policy.check_model(model)
+            changed = replace(agent, model_override=model)
+            tx.agents.save(changed)
+            self._log(tx, changed, {"model": self._policy.effective_model(changed).id})
+            self._audit(tx, OPERATOR, "agent.model", name, model or "default")
+            return changed
+
+        return await self._store.write(change)
+
+    # --- helpers ---
+
+    def find(self, tx: Transaction, name: str, actor: str) -> Agent:
+        """A present agent by name; what the operator is told plainly, agents are not."""
+        agent = tx.agents.by_name(name)
+        if agent is None or agent.state != "present":
+            if actor == OPERATOR:
+                raise NotFound(f"there is no agent {name!r}")
+            raise Forbidden
+        return agent
+
+    def _log(self, tx: Transaction, agent: Agent, data: dict[str, object]) -> None:
+        tx.events.append("agent", agent.name, data, self._clock.now())
+
+    def _audit(
+        self, tx: Transaction, actor: str, action: str, subject: str, detail: str = ""
+    ) -> None:
+        tx.audit.append(actor, action, subject, detail, self._clock.now())

@@ -1,0 +1,176 @@
+"""Accepts messages from agents and the operator, and hands waiting ones out under a lease."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from hyperhive.hive.bells import Bells
+from hyperhive.hive.clock import deadline_in, iso, remaining
+from hyperhive.hive.leases import Leases
+from hyperhive.hive.mail import OPERATOR_ADDRESS, Address, Letter, Sender, once, post
+from hyperhive.hive.policy import Policy, may_write, require
+from hyperhive.hive.ports import Clock, Store, Transaction
+from hyperhive.hive.records import OPERATOR_ID, Agent, Delivery
+from hyperhive.protocol.errors import Forbidden, LoopDetected, QueueFull
+from hyperhive.protocol.model import EVERYONE, OPERATOR
+from hyperhive.protocol.verbs import Recv, Send
+
+MAX_BATCH_BYTES = 128 * 1024
+"""Bytes of bodies that one wake or one recv carries."""
+
+
+class Broker:
+    """Sends and receives. Accepted means durable; order holds per sender and recipient."""
+
+    def __init__(
+        self, store: Store, clock: Clock, policy: Policy, leases: Leases, bells: Bells
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._policy = policy
+        self._leases = leases
+        self._bells = bells
+
+    async def send(self, sender: Sender, request: Send) -> dict[str, Any]:
+        """Store a message; returns {id, results: [{to, status}]} once it is durable.
+
+        Raises Forbidden for an unknown or not allowed recipient, QueueFull when nobody could take
+        it, LoopDetected, and Conflict for a key that was used for something else.
+        """
+
+        def change(tx: Transaction) -> dict[str, Any]:
+            return once(
+                tx,
+                self._clock,
+                sender.id,
+                request.key,
+                request,
+                lambda: self._accept(tx, sender, request),
+            )
+
+        return await self._store.write(change)
+
+    def _accept(self, tx: Transaction, sender: Sender, request: Send) -> dict[str, Any]:
+        agent = require(tx.agents.get(sender.id), None) if sender.kind == "agent" else None
+        addresses = self._addresses(tx, agent, request.to)
+        full = [a for a in addresses if not self._has_room(tx, a)]
+        taken = [a for a in addresses if a not in full]
+        if addresses and not taken:
+            raise QueueFull(f"{request.to} has {self._policy.mail.undelivered} unread messages")
+        message_id = post(tx, self._clock, self._letter(tx, sender, request), taken)
+        status = {a.name: "queue_full" for a in full} | {a.name: a.state for a in taken}
+        results = [{"to": a.name, "status": status[a.name]} for a in addresses]
+        return {"id": message_id, "results": results}
+
+    def _addresses(self, tx: Transaction, agent: Agent | None, to: str) -> list[Address]:
+        if to == EVERYONE:
+            others = [a for a in tx.agents.all() if a.state == "present" and a != agent]
+            allowed = [a for a in others if agent is None or may_write(agent, a.name)]
+            return [Address(a.id, a.name) for a in allowed]
+        if to == OPERATOR:
+            return [OPERATOR_ADDRESS]
+        recipient = tx.agents.by_name(to)
+        if recipient is None or (agent is not None and not may_write(agent, to)):
+            raise Forbidden(f"there is no agent {to!r} that you may write to")
+        state = "accepted" if recipient.state == "present" else "undeliverable"
+        return [Address(recipient.id, recipient.name, state)]  # type: ignore[arg-type]  # two of its literals
+
+    def _has_room(self, tx: Transaction, address: Address) -> bool:
+        if address.id == OPERATOR_ID or address.state != "accepted":
+            return True
+        return tx.messages.undelivered(address.id) < self._policy.mail.undelivered
+
+    def _letter(self, tx: Transaction, sender: Sender, request: Send) -> Letter:
+        thread, hops = None, 0
+        if request.in_reply_to is not None:
+            parent = tx.messages.get(request.in_reply_to)
+            if parent is None or not tx.messages.concerns(parent.id, sender.id):
+                raise Forbidden(f"there is no message {request.in_reply_to} of yours to reply to")
+            thread, hops = parent.thread, parent.hops + 1
+        if sender.kind == "agent":
+            hops = max([hops, *(d.message.hops + 1 for d in self._in_hand(tx, sender.id))])
+            if hops > self._policy.mail.max_hops:
+                raise LoopDetected(
+                    f"{hops} replies between agents without a word from outside; "
+                    "ask the operator how to go on"
+                )
+        else:
+            hops = 0
+        expires = deadline_in(self._clock, request.ttl_seconds) if request.ttl_seconds else None
+        return Letter(sender, request.body, thread, request.in_reply_to, hops, expires)
+
+    def _in_hand(self, tx: Transaction, agent_id: int) -> list[Delivery]:
+        """What the sender is working on: a chain of replies need not name what it replies to."""
+        held = tx.messages.leased(agent_id)
+        return [d for d in held if d.message.kind == "agent"]
+
+    async def receive(self, agent_id: int, instance: str, request: Recv) -> list[dict[str, Any]]:
+        """Lease waiting messages to `instance`, waiting up to `wait_seconds` for the first.
+
+        With `request.turn` they are settled when that turn ends; without, by `request.ack`.
+        """
+        if request.ack or request.turn is None:
+            await self._leases.acknowledge(agent_id, instance, request.ack)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + request.wait_seconds
+        with self._bells.listen(agent_id) as bell:
+            while True:
+                bell.clear()
+                taken, pause = await self._leases.take(
+                    agent_id, instance, request.turn, request.max, MAX_BATCH_BYTES, request.key
+                )
+                left = until - loop.time()
+                if taken or left <= 0:
+                    return [message_json(d) for d in taken]
+                await bell.wait(min(left, pause) if pause is not None else left)
+
+    async def inbox(self, limit: int = 50) -> Sequence[Delivery]:
+        """The operator's mail, newest first."""
+        return await self._store.read(lambda tx: tx.messages.inbox(OPERATOR_ID, limit=limit))
+
+    async def mark_read(self) -> None:
+        """The operator's mail is read, not leased."""
+
+        def change(tx: Transaction) -> None:
+            if ids := tx.messages.queued(OPERATOR_ID):
+                tx.messages.settle(ids, "acked", "read", self._clock.now())
+                tx.events.append("inbox_read", None, {}, self._clock.now())
+
+        await self._store.write(change)
+
+    async def expire(self) -> int:
+        """Settle messages whose own deadline has passed; returns how many."""
+
+        def change(tx: Transaction) -> int:
+            ids = [d.id for d in tx.messages.expired(self._clock, 500)]
+            if ids:
+                tx.messages.settle(ids, "expired", "expired", self._clock.now())
+            return len(ids)
+
+        if not await self._store.read(lambda tx: bool(tx.messages.expired(self._clock, 1))):
+            return 0
+        return await self._store.write(change)
+
+
+def message_json(delivery: Delivery) -> dict[str, Any]:
+    """A message as its recipient sees it; `from` and `kind` are the broker's word."""
+    message = delivery.message
+    return {
+        "id": message.id,
+        "delivery": delivery.id,
+        "from": message.sender,
+        "kind": message.kind,
+        "attempt": delivery.attempt,
+        "thread": message.thread,
+        "in_reply_to": message.in_reply_to,
+        "sent_at": iso(message.sent_at),
+        "body": message.body,
+    }
+
+
+def back_off(tx: Transaction, clock: Clock, agent_id: int) -> float | None:
+    """Seconds until the next message of the agent may be tried again, or None."""
+    deadline = tx.messages.next_leasable(agent_id)
+    return remaining(deadline, clock) if deadline else None

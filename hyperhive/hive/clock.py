@@ -1,0 +1,39 @@
+"""Deadlines that neither clock steps nor reboots move."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from hyperhive.hive.ports import Clock
+from hyperhive.hive.records import Deadline
+
+
+def deadline_in(clock: Clock, seconds: float) -> Deadline:
+    """The moment `seconds` from now."""
+    return Deadline(clock.now() + seconds, clock.boot_id, clock.boottime() + seconds)
+
+
+def deadline_at(clock: Clock, wall: float) -> Deadline:
+    """The moment of this wall time, as seen from now; times that are past are now."""
+    return deadline_in(clock, max(0.0, wall - clock.now()))
+
+
+def remaining(deadline: Deadline, clock: Clock) -> float:
+    """Seconds left, never negative."""
+    if deadline.boot_id == clock.boot_id:
+        return max(0.0, deadline.boottime - clock.boottime())
+    return max(0.0, deadline.wall - clock.now())
+
+
+def passed(deadline: Deadline, clock: Clock) -> bool:
+    return remaining(deadline, clock) <= 0.0
+
+
+def utc_day(wall: float) -> str:
+    """`YYYY-MM-DD` in UTC: the day that budgets are counted by."""
+    return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%d")
+
+
+def iso(wall: float) -> str:
+    """RFC 3339 in UTC, whole seconds."""
+    return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,86 @@
+"""All the rules together, as the surfaces see them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from hyperhive.hive.aftermath import Aftermath
+from hyperhive.hive.agents import Agents
+from hyperhive.hive.approvals import Approvals
+from hyperhive.hive.bells import Bells
+from hyperhive.hive.broker import Broker
+from hyperhive.hive.events import EventLog
+from hyperhive.hive.housekeeping import Housekeeping
+from hyperhive.hive.leases import Leases
+from hyperhive.hive.policy import Policy
+from hyperhive.hive.ports import AgentSockets, Clock, Runtime, Store
+from hyperhive.hive.presence import Links
+from hyperhive.hive.questions import Questions
+from hyperhive.hive.reconciler import Reconciler
+from hyperhive.hive.spending import Spending
+from hyperhive.hive.turns import Turns
+from hyperhive.hive.views import Views
+
+
+@dataclass(frozen=True, slots=True)
+class Hive:
+    """One swarm. Surfaces call its parts; the service runs its tasks."""
+
+    store: Store
+    clock: Clock
+    policy: Policy
+    bells: Bells
+    links: Links
+    leases: Leases
+    broker: Broker
+    turns: Turns
+    questions: Questions
+    agents: Agents
+    approvals: Approvals
+    spending: Spending
+    events: EventLog
+    views: Views
+
+    async def recover(self) -> None:
+        """Before anything else: the configuration's agents, and leases from before."""
+        await self.agents.declare()
+        await self.leases.recover()
+
+    async def run(self, runtime: Runtime, sockets: AgentSockets) -> None:
+        """The swarm's own tasks, until cancelled."""
+        aftermath = Aftermath(
+            self.store, self.clock, self.policy, self.leases, self.questions, self.approvals
+        )
+        reconciler = Reconciler(self.store, self.clock, runtime, sockets, aftermath)
+        keeping = Housekeeping(self.store, self.clock, self.policy, self.broker, self.questions)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.leases.run(), name="leases")
+            tasks.create_task(keeping.run(), name="housekeeping")
+            tasks.create_task(reconciler.run(), name="reconciler")
+
+
+def build(store: Store, clock: Clock, policy: Policy, credential_kind: str) -> Hive:
+    """Wire the rules to a store and a clock."""
+    bells, links = Bells(), Links()
+    leases = Leases(store, clock, policy)
+    agents = Agents(store, clock, policy)
+    events = EventLog(store)
+    store.subscribe(bells.publish)
+    store.subscribe(events.publish)
+    return Hive(
+        store=store,
+        clock=clock,
+        policy=policy,
+        bells=bells,
+        links=links,
+        leases=leases,
+        broker=Broker(store, clock, policy, leases, bells),
+        turns=Turns(store, clock, policy, leases, links, credential_kind),
+        questions=Questions(store, clock),
+        agents=agents,
+        approvals=Approvals(store, clock, agents),
+        spending=Spending(store, clock, policy),
+        events=events,
+        views=Views(clock, policy, links),
+    )

@@ -1,0 +1,134 @@
+"""Which models, recipients and actions an agent may use: decided on the host, from its own facts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hyperhive.hive.records import Agent, Budget
+from hyperhive.protocol.bundle import AgentSettings
+from hyperhive.protocol.errors import Forbidden, InvalidField
+from hyperhive.protocol.model import EVERYONE, MANAGER, OPERATOR, Capability, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """US dollars per million tokens."""
+
+    input: float = 0.0
+    output: float = 0.0
+    cache_read: float = 0.0
+    cache_write: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """`id` is what goes over the wire; `window` is in tokens."""
+
+    id: str
+    prices: Prices = Prices()
+    window: int = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class MailLimits:
+    """Bounds of the broker."""
+
+    undelivered: int = 1_000
+    """Deliveries that may wait for one recipient; more are refused with `queue_full`."""
+    max_hops: int = 200
+    """Replies between agents without a word from outside; more are refused with `loop`."""
+    attempts: int = 5
+    """Failed turns after which a message is a dead letter."""
+    backoff_seconds: tuple[float, ...] = (5.0, 30.0, 120.0, 600.0)
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionLimits:
+    """How long what is settled stays. Days and rows; whichever comes first."""
+
+    message_days: float = 30.0
+    messages: int = 100_000
+    event_days: float = 30.0
+    events: int = 1_000_000
+    turn_log_days: float = 14.0
+
+
+@dataclass(frozen=True, slots=True)
+class AgentPolicy:
+    """What the host grants one agent, whatever its own configuration says."""
+
+    role: Role = "worker"
+    capabilities: tuple[Capability, ...] = ()
+    settings: AgentSettings = AgentSettings()
+    budget: Budget = Budget()
+    auto_start: bool = True
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The operator's rules for the whole swarm."""
+
+    models: dict[str, Model]
+    """Alias -> model; other names are refused."""
+    default_model: str
+    helper_model: str | None = None
+    """Small model that Claude Code uses for chores; accepted besides the agent's own."""
+    declared: dict[str, AgentPolicy] = field(default_factory=dict)
+    spawned: AgentPolicy = AgentPolicy()
+    mail: MailLimits = MailLimits()
+    retention: RetentionLimits = RetentionLimits()
+    lease_seconds: float = 60.0
+    crash_limit: int = 5
+    """Crashes within `crash_window_seconds` after which an agent is no longer restarted."""
+    crash_window_seconds: float = 600.0
+    restart_delay_seconds: float = 1.0
+    """Before the first restart; doubles with every crash in the window, to at most 60 s."""
+
+    def find_model(self, name: str) -> Model | None:
+        """By alias or by full id."""
+        if name in self.models:
+            return self.models[name]
+        return next((m for m in self.models.values() if m.id == name), None)
+
+    def check_model(self, name: str, field: str = "model") -> Model:
+        """The model of this name; raises InvalidField that lists the known ones."""
+        if model := self.find_model(name):
+            return model
+        known = ", ".join(sorted(self.models))
+        raise InvalidField(field, f"{name!r} is not a known model; known are {known}")
+
+    def effective_model(self, agent: Agent) -> Model:
+        """The operator's override, else the agent's setting, else the default."""
+        for name in (agent.model_override, agent.settings.model):
+            if name and (model := self.find_model(name)):
+                return model
+        return self.check_model(self.default_model, "defaultModel")
+
+    def fallback_model(self, agent: Agent) -> Model | None:
+        name = agent.settings.fallback_model
+        return self.find_model(name) if name else None
+
+    def accepted_models(self, agent: Agent) -> tuple[str, ...]:
+        """Ids of every model the agent may use now, the effective one first."""
+        models = [self.effective_model(agent), self.fallback_model(agent)]
+        if self.helper_model:
+            models.append(self.find_model(self.helper_model))
+        return tuple(dict.fromkeys(m.id for m in models if m))
+
+
+def may_write(agent: Agent, recipient: str) -> bool:
+    """Manager and operator can always be written to."""
+    if recipient in (MANAGER, OPERATOR):
+        return True
+    allowed = agent.settings.allowed_recipients
+    return EVERYONE in allowed or recipient in allowed
+
+
+def require(agent: Agent | None, capability: Capability | None) -> Agent:
+    """The agent, if it exists and has the capability; else Forbidden."""
+    if agent is None or agent.state != "present":
+        raise Forbidden
+    if capability is not None and capability not in agent.capabilities:
+        raise Forbidden
+    return agent

@@ -1,0 +1,38 @@
+"""What is known about each agent's harness right now; rebuilt from nothing after a restart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Presence:
+    """One link: which harness process is at its end and whether it found itself fit."""
+
+    instance: str
+    linked_at: float
+    version: str = ""
+    healthy: bool | None = None
+    """None until the self-check was reported."""
+    problem: str = ""
+
+
+class Links:
+    """Presence by agent row id."""
+
+    def __init__(self) -> None:
+        self._present: dict[int, Presence] = {}
+
+    def get(self, agent_id: int) -> Presence | None:
+        return self._present.get(agent_id)
+
+    def set(self, agent_id: int, presence: Presence) -> None:
+        self._present[agent_id] = presence
+
+    def drop(self, agent_id: int, instance: str) -> bool:
+        """Forget a link that went down, unless a newer one has taken its place."""
+        present = self._present.get(agent_id)
+        if present is None or present.instance != instance:
+            return False
+        del self._present[agent_id]
+        return True

@@ -1,0 +1,162 @@
+"""Makes what runs equal to what is wanted, and finishes what was begun before a crash.
+
+Signals from the runtime are hints: on each of them the rows and the runtime are compared afresh.
+One agent is handled by one task at a time; agents do not wait for each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hyperhive.hive.aftermath import Aftermath
+from hyperhive.hive.ports import AgentSockets, Clock, Ended, Runtime, Store
+from hyperhive.hive.records import Agent, Event, Operation
+from hyperhive.protocol.errors import HiveError
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 5.0
+"""After the runtime refused or failed to act."""
+
+
+class Reconciler:
+    """Owns the life of every agent; `run` is its task."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        runtime: Runtime,
+        sockets: AgentSockets,
+        aftermath: Aftermath,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._runtime = runtime
+        self._sockets = sockets
+        self._aftermath = aftermath
+        self._bells: dict[int, asyncio.Event] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+
+    async def run(self) -> None:
+        """Until cancelled. The first pass adopts what runs and resumes open operations."""
+        stop_events = self._store.subscribe(self._see_events)
+        stop_ends = self._runtime.subscribe(self._see_end)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                for agent in await self._store.read(lambda tx: tx.agents.all()):
+                    self._look_at(agent.id)
+                await asyncio.Event().wait()
+        finally:
+            self._tasks = None
+            stop_events()
+            stop_ends()
+
+    def _see_events(self, events: Sequence[Event]) -> None:
+        names = {e.agent for e in events if e.kind == "agent" and "link" not in e.data}
+        if names and self._tasks is not None:
+            self._tasks.create_task(self._look_at_names(names))
+
+    async def _look_at_names(self, names: set[str | None]) -> None:
+        for agent in await self._store.read(lambda tx: tx.agents.all()):
+            if agent.name in names:
+                self._look_at(agent.id)
+
+    def _see_end(self, ended: Ended) -> None:
+        if self._tasks is not None:
+            self._tasks.create_task(self._note_end(ended))
+
+    async def _note_end(self, ended: Ended) -> None:
+        agent = await self._aftermath.record(ended)
+        if agent is not None:
+            self._look_at(agent.id)
+
+    def _look_at(self, agent_id: int) -> None:
+        """Have the agent's own task compare it again; begins that task at first."""
+        if self._tasks is None:
+            return
+        if agent_id not in self._bells:
+            self._bells[agent_id] = asyncio.Event()
+            self._tasks.create_task(self._tend(agent_id), name=f"tend-{agent_id}")
+        self._bells[agent_id].set()
+
+    async def _tend(self, agent_id: int) -> None:
+        """The one task that acts on this agent; ends when the agent is gone for good."""
+        bell = self._bells[agent_id]
+        pause: float | None = None
+        while True:
+            try:
+                async with asyncio.timeout(pause):
+                    await bell.wait()
+            except TimeoutError:
+                pass
+            bell.clear()
+            try:
+                pause = await self._settle(agent_id)
+            except HiveError as error:
+                log.warning("agent %d: %s; trying again", agent_id, error.message)
+                pause = RETRY_SECONDS
+            except Exception:
+                # A fault in handling one agent must not end the others.
+                log.exception("agent %d: unexpected error; trying again", agent_id)
+                pause = RETRY_SECONDS
+            agent = await self._store.read(lambda tx: tx.agents.get(agent_id))
+            if agent is None or agent.state == "purged":
+                del self._bells[agent_id]
+                return
+
+    async def _settle(self, agent_id: int) -> float | None:
+        """One comparison; returns the seconds after which it is worth another, or None."""
+        while operation := await self._next_operation(agent_id):
+            await self._carry_out(operation)
+        agent = await self._store.read(lambda tx: tx.agents.get(agent_id))
+        if agent is None or agent.state != "present":
+            return None
+        await self._sockets.open(agent)
+        running = (await self._runtime.running()).get(agent.name)
+        if agent.wanted == "stopped" or agent.quarantined:
+            if running is not None:
+                await self._runtime.stop(agent.name)
+            return None
+        if running is None:
+            wait = await self._aftermath.restart_delay(agent)
+            if wait > 0:
+                return wait
+            await self._runtime.start(agent)
+            await self._aftermath.started(agent)
+        return None
+
+    async def _next_operation(self, agent_id: int) -> Operation | None:
+        opened = await self._store.read(lambda tx: tx.operations.open(agent_id))
+        return opened[0] if opened else None
+
+    async def _carry_out(self, operation: Operation) -> None:
+        """Act, then record. Every step may be repeated after a crash at any point."""
+        agent = await self._store.read(lambda tx: tx.agents.get(operation.agent_id))
+        error = ""
+        if agent is not None:
+            try:
+                await self._act(agent, operation)
+            except HiveError as problem:
+                if operation.kind == "destroy":
+                    raise  # never given up: the name stays blocked until it is done
+                error = problem.message
+                log.warning("%s of %s failed: %s", operation.kind, agent.name, error)
+        await self._aftermath.finish(operation, error)
+
+    async def _act(self, agent: Agent, operation: Operation) -> None:
+        if operation.kind in ("stop", "restart", "destroy"):
+            await self._runtime.stop(agent.name, operation.invocation)
+            await self._aftermath.stopped(agent)
+        if operation.kind in ("spawn", "start", "restart") and agent.wanted == "running":
+            await self._sockets.open(agent)
+            await self._runtime.start(agent)
+        if operation.kind == "destroy":
+            await self._sockets.close(agent.name)
+            if operation.purge:
+                await self._runtime.purge(agent.name)
+                await self._aftermath.purged(replace(agent, state="purged"))

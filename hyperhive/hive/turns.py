@@ -1,0 +1,256 @@
+"""One wake of one agent, from the lease of its mail to the settling of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from hyperhive.hive.broker import MAX_BATCH_BYTES, back_off, message_json
+from hyperhive.hive.clock import passed, remaining
+from hyperhive.hive.leases import Leases, fail_attempt, give_back_unchanged, lease_waiting
+from hyperhive.hive.mail import notify_manager
+from hyperhive.hive.policy import Policy, require
+from hyperhive.hive.ports import Clock, Store, Transaction
+from hyperhive.hive.presence import Links, Presence
+from hyperhive.hive.records import Agent, Turn
+from hyperhive.protocol.bundle import settings_json
+from hyperhive.protocol.errors import Forbidden, LeaseExpired
+from hyperhive.protocol.link import HEARTBEAT_SECONDS, Hello
+from hyperhive.protocol.model import MAX_BATCH
+from hyperhive.protocol.verbs import SelfCheck, TurnBegin, TurnEnd, TurnEvents
+
+
+class Turns:
+    """The host's side of the turn loop."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        policy: Policy,
+        leases: Leases,
+        links: Links,
+        credential_kind: str,
+        may_start: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._policy = policy
+        self._leases = leases
+        self._links = links
+        self._credential_kind = credential_kind
+        self._may_start = may_start
+
+    # --- the link's life ---
+
+    async def hello(self, agent_id: int, hello: Hello) -> dict[str, Any]:
+        """A harness connected: re-adopt its turn, end what other instances held.
+
+        Returns the `welcome` frame. Raises Forbidden when the agent is not there any more.
+        """
+        await self._leases.lose_all(agent_id, keep=hello.instance)
+
+        def change(tx: Transaction) -> tuple[Agent, str | None]:
+            agent = require(tx.agents.get(agent_id), None)
+            turn = tx.turns.get(hello.turn) if hello.turn else None
+            for other in tx.turns.open(agent_id):
+                if turn is None or other.id != turn.id:
+                    _abandon(tx, self._clock, agent, other)
+            tx.events.append("agent", agent.name, {"link": "up"}, self._clock.now())
+            owned = turn and turn.state == "open" and turn.agent_id == agent_id
+            return agent, turn.id if turn and owned else None
+
+        agent, turn_id = await self._store.write(change)
+        self._leases.touch(agent_id, hello.instance)
+        presence = Presence(hello.instance, self._clock.now(), hello.version)
+        self._links.set(agent_id, presence)
+        return {
+            "type": "welcome",
+            "agent": agent.name,
+            "role": agent.role,
+            "capabilities": list(agent.capabilities),
+            "settings": settings_json(agent.settings),
+            "settings_version": agent.settings_version,
+            "heartbeat_seconds": HEARTBEAT_SECONDS,
+            "credential_kind": self._credential_kind,
+            "turn": turn_id,
+        }
+
+    def heartbeat(self, agent_id: int, instance: str) -> None:
+        self._leases.touch(agent_id, instance)
+
+    async def unlinked(self, agent_id: int, instance: str) -> None:
+        """The link is down: its leases have a lease time of grace from their last heartbeat."""
+        if not self._links.drop(agent_id, instance):
+            return
+        self._leases.touch(agent_id, instance)
+
+        def change(tx: Transaction) -> None:
+            if agent := tx.agents.get(agent_id):
+                tx.events.append("agent", agent.name, {"link": "down"}, self._clock.now())
+
+        await self._store.write(change)
+
+    async def self_check(self, agent_id: int, instance: str, report: SelfCheck) -> None:
+        """As reported by the harness; nothing is leased to it before it is fit."""
+        presence = self._links.get(agent_id)
+        if presence is None or presence.instance != instance:
+            raise LeaseExpired("another instance took over")
+        presence.healthy, presence.problem = report.ok, report.problem
+
+        def change(tx: Transaction) -> None:
+            agent = require(tx.agents.get(agent_id), None)
+            data = {"healthy": report.ok, "problem": report.problem}
+            tx.events.append("agent", agent.name, data, self._clock.now())
+
+        await self._store.write(change)
+
+    # --- turns ---
+
+    async def begin(self, agent_id: int, instance: str, request: TurnBegin) -> dict[str, Any]:
+        """Lease waiting mail for a turn; the same turn id again gives the same answer."""
+        presence = self._links.get(agent_id)
+        if presence is None or presence.instance != instance or not presence.healthy:
+            return {"messages": []}
+        if not self._may_start():
+            return {"messages": [], "retry_after": 5.0}
+
+        def change(tx: Transaction) -> dict[str, Any]:
+            return self._begin(tx, agent_id, instance, request.turn)
+
+        answer = await self._store.write(change)
+        self._leases.touch(agent_id, instance)
+        return answer
+
+    def _begin(self, tx: Transaction, agent_id: int, instance: str, turn: str) -> dict[str, Any]:
+        agent = require(tx.agents.get(agent_id), None)
+        if agent.quarantined or agent.wanted != "running":
+            return {"messages": []}
+        agent, wait = self._lift_hold(tx, agent)
+        if wait is not None:
+            return {"messages": [], "retry_after": wait}
+        known = tx.turns.get(turn)
+        if known is not None:
+            if (known.agent_id, known.instance, known.state) != (agent_id, instance, "open"):
+                raise LeaseExpired(f"the turn is {known.state}")
+            taken = tx.messages.leased(agent_id, turn=turn)
+        else:
+            taken = lease_waiting(
+                tx, self._clock, agent_id, instance, turn, MAX_BATCH, MAX_BATCH_BYTES
+            )
+            if not taken:
+                return {"messages": [], "retry_after": back_off(tx, self._clock, agent_id)}
+            self._open(tx, agent, instance, turn, [d.message.id for d in taken])
+        fallback = self._policy.fallback_model(agent)
+        return {
+            "messages": [message_json(d) for d in taken],
+            "model": self._policy.effective_model(agent).id,
+            "fallback_model": fallback.id if fallback else None,
+        }
+
+    def _open(
+        self, tx: Transaction, agent: Agent, instance: str, turn: str, messages: list[int]
+    ) -> None:
+        models = self._policy.accepted_models(agent)
+        now = self._clock.now()
+        tx.turns.add(Turn(turn, agent.id, instance, "open", models, now))
+        data = {"turn": turn, "model": models[0], "messages": messages}
+        tx.events.append("turn_began", agent.name, data, now)
+
+    def _lift_hold(self, tx: Transaction, agent: Agent) -> tuple[Agent, float | None]:
+        """The agent without a hold that is over; else the seconds until it is worth asking."""
+        hold = agent.hold
+        if hold is None:
+            return agent, None
+        if hold.until is None or not passed(hold.until, self._clock):
+            return agent, min(60.0, remaining(hold.until, self._clock)) if hold.until else 60.0
+        free = replace(agent, hold=None)
+        tx.agents.save(free)
+        tx.events.append("agent", agent.name, {"hold": None}, self._clock.now())
+        return free, None
+
+    async def record(self, agent_id: int, instance: str, report: TurnEvents) -> dict[str, Any]:
+        """Store turn events that are not stored yet; returns the number of the last one."""
+
+        def change(tx: Transaction) -> dict[str, Any]:
+            agent, turn = self._own(tx, agent_id, instance, report.turn)
+            fresh = report.events[max(0, turn.last_event + 1 - report.first) :]
+            for event in fresh:
+                data = {
+                    "turn": turn.id,
+                    "text": event.text,
+                    "tool": event.tool,
+                    "is_error": event.is_error,
+                }
+                tx.events.append(f"turn_{event.kind}", agent.name, data, self._clock.now())
+            last = max(turn.last_event, report.first + len(report.events) - 1)
+            tx.turns.save(replace(turn, last_event=last))
+            return {"last": last}
+
+        return await self._store.write(change)
+
+    async def end(self, agent_id: int, instance: str, report: TurnEnd) -> dict[str, Any]:
+        """Settle everything leased in the turn. Reporting the end again is harmless."""
+
+        def change(tx: Transaction) -> dict[str, Any]:
+            agent, turn = self._own(tx, agent_id, instance, report.turn)
+            if turn.state == "open":
+                turn = self._settle(tx, agent, turn, report)
+            return {"turn": turn.id, "result": turn.state}
+
+        return await self._store.write(change)
+
+    def _own(
+        self, tx: Transaction, agent_id: int, instance: str, turn_id: str
+    ) -> tuple[Agent, Turn]:
+        agent = require(tx.agents.get(agent_id), None)
+        turn = tx.turns.get(turn_id)
+        if turn is None or turn.agent_id != agent_id:
+            raise Forbidden
+        if turn.instance != instance:
+            raise LeaseExpired("the turn belongs to another instance")
+        return agent, turn
+
+    def _settle(self, tx: Transaction, agent: Agent, turn: Turn, report: TurnEnd) -> Turn:
+        held = tx.messages.leased(agent.id, turn=turn.id)
+        ids = [d.id for d in held]
+        now = self._clock.now()
+        state: Any = report.result
+        if report.result == "clean":
+            tx.messages.settle(ids, "acked", "handled", now)
+        elif report.result == "cancelled":
+            tx.messages.settle(ids, "acked", "cancelled", now)
+        elif agent.hold is not None:
+            # The model's side refused: no message is to blame, all wait for the hold's end.
+            state = "deferred"
+            give_back_unchanged(tx, held, agent.hold.reason)
+        else:
+            fail_attempt(tx, self._clock, self._policy, held, report.error or "the turn failed")
+            about = {"agent": agent.name, "turn": turn.id, "error": report.error[:1_000]}
+            notify_manager(tx, self._clock, agent.name, "turn_failed", about)
+        turn = replace(turn, state=state, ended_at=now, error=report.error, session=report.session)
+        tx.turns.save(turn)
+        _log_end(tx, agent, turn, now)
+        return turn
+
+
+def _log_end(tx: Transaction, agent: Agent, turn: Turn, now: float) -> None:
+    used = tx.usage.turn(turn.id)
+    data = {
+        "turn": turn.id,
+        "result": turn.state,
+        "error": turn.error,
+        "duration_ms": max(0, round((now - turn.began_at) * 1_000)),
+        "usd": used.micro_usd / 1e6,
+        "tokens": used.tokens,
+        "output_tokens": used.output_tokens,
+    }
+    tx.events.append("turn_ended", agent.name, data, now)
+
+
+def _abandon(tx: Transaction, clock: Clock, agent: Agent, turn: Turn) -> None:
+    """An open turn that its own harness does not know of: the harness never saw the answer."""
+    give_back_unchanged(tx, tx.messages.leased(agent.id, turn=turn.id), "not begun")
+    tx.turns.save(replace(turn, state="lost", ended_at=clock.now()))
+    _log_end(tx, agent, replace(turn, state="lost"), clock.now())

@@ -1,0 +1,215 @@
+"""The swarm as plain data, for people and programs that look at it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hyperhive.hive.clock import iso, remaining, utc_day
+from hyperhive.hive.policy import Policy
+from hyperhive.hive.ports import Clock, Transaction
+from hyperhive.hive.presence import Links
+from hyperhive.hive.records import (
+    Agent,
+    Approval,
+    AuditEntry,
+    Delivery,
+    Event,
+    Operation,
+    Question,
+    Turn,
+    Usage,
+)
+from hyperhive.protocol.bundle import settings_json
+
+View = dict[str, Any]
+
+
+class Views:
+    """Builds views inside a read transaction, so that one page shows one moment."""
+
+    def __init__(self, clock: Clock, policy: Policy, links: Links) -> None:
+        self._clock = clock
+        self._policy = policy
+        self._links = links
+
+    def agent(self, tx: Transaction, agent: Agent) -> View:
+        """One agent in a listing."""
+        turn = next(iter(tx.turns.open(agent.id)), None)
+        last = next(iter(tx.turns.recent(agent.id, 1)), None)
+        present = self._links.get(agent.id)
+        today = tx.usage.day(agent.id, utc_day(self._clock.now()))
+        return {
+            "id": agent.id,
+            "name": agent.name,
+            "role": agent.role,
+            "origin": agent.origin,
+            "description": agent.description,
+            "state": self._state(agent, turn),
+            "wanted": agent.wanted,
+            "linked": present is not None,
+            "problem": agent.quarantined or (present.problem if present else ""),
+            "hold": self._hold(agent),
+            "model": self._policy.effective_model(agent).id,
+            "model_override": agent.model_override,
+            "waiting": tx.messages.undelivered(agent.id),
+            "turn": self.turn(turn) if turn else None,
+            "last_turn": self.turn(last) if last and last.ended_at is not None else None,
+            "today": usage_view(today),
+            "created_at": iso(agent.created_at),
+        }
+
+    def agent_details(self, tx: Transaction, agent: Agent) -> View:
+        """One agent on its own page."""
+        return {
+            **self.agent(tx, agent),
+            "capabilities": list(agent.capabilities),
+            "settings": settings_json(agent.settings),
+            "settings_version": agent.settings_version,
+            "budget": {
+                "usd_per_day": agent.budget.usd_per_day,
+                "usd_per_turn": agent.budget.usd_per_turn,
+                "tokens_per_day": agent.budget.tokens_per_day,
+            },
+            "models": sorted(self._policy.models),
+            "turns": [self.turn(t) for t in tx.turns.recent(agent.id, 10)],
+            "operations": [operation_view(o) for o in tx.operations.open(agent.id)],
+        }
+
+    def _state(self, agent: Agent, turn: Turn | None) -> str:
+        """One word for people: what the agent is doing, or why it is not."""
+        present = self._links.get(agent.id)
+        if agent.state != "present":
+            return agent.state
+        if agent.quarantined:
+            return "quarantined"
+        if agent.wanted == "stopped":
+            return "stopped" if present is None else "stopping"
+        if present is None or present.healthy is None:
+            return "starting"
+        if not present.healthy:
+            return "unhealthy"
+        if turn is not None:
+            return "working"
+        return "held" if self._hold(agent) else "idle"
+
+    def _hold(self, agent: Agent) -> View | None:
+        hold = agent.hold
+        if hold is None:
+            return None
+        left = remaining(hold.until, self._clock) if hold.until else None
+        if left == 0:
+            return None
+        return {
+            "reason": hold.reason,
+            "detail": hold.detail,
+            "until": iso(hold.until.wall) if hold.until else None,
+            "seconds": round(left) if left is not None else None,
+        }
+
+    def turn(self, turn: Turn) -> View:
+        end = turn.ended_at if turn.ended_at is not None else self._clock.now()
+        return {
+            "id": turn.id,
+            "state": turn.state,
+            "model": turn.models[0] if turn.models else "",
+            "began_at": iso(turn.began_at),
+            "ended_at": iso(turn.ended_at) if turn.ended_at is not None else None,
+            "duration_ms": max(0, round((end - turn.began_at) * 1_000)),
+            "error": turn.error,
+            **usage_view(turn.usage),
+        }
+
+    def question(self, question: Question) -> View:
+        open_until = question.deadline if question.state == "open" else None
+        return {
+            "id": question.id,
+            "asker": question.asker,
+            "target": question.target,
+            "question": question.question,
+            "options": list(question.options),
+            "multi": question.multi,
+            "state": question.state,
+            "asked_at": iso(question.asked_at),
+            "deadline": iso(question.deadline.wall) if question.deadline else None,
+            "seconds_left": round(remaining(open_until, self._clock)) if open_until else None,
+            "answer": question.answer,
+            "answerer": question.answerer,
+            "resolved_at": iso(question.resolved_at) if question.resolved_at else None,
+        }
+
+
+def usage_view(usage: Usage) -> View:
+    return {
+        "usd": usage.micro_usd / 1e6,
+        "tokens": usage.tokens,
+        "output_tokens": usage.output_tokens,
+        "requests": usage.requests,
+    }
+
+
+def approval_view(approval: Approval) -> View:
+    return {
+        "id": approval.id,
+        "kind": approval.kind,
+        "state": approval.state,
+        "agent": approval.agent,
+        "requester": approval.requester,
+        "description": approval.description,
+        "binding": approval.binding,
+        "requested_at": iso(approval.requested_at),
+        "note": approval.note,
+        "resolved_by": approval.resolved_by,
+        "resolved_at": iso(approval.resolved_at) if approval.resolved_at else None,
+    }
+
+
+def delivery_view(delivery: Delivery) -> View:
+    message = delivery.message
+    return {
+        "id": message.id,
+        "delivery": delivery.id,
+        "from": message.sender,
+        "to": delivery.recipient,
+        "kind": message.kind,
+        "body": message.body,
+        "thread": message.thread,
+        "in_reply_to": message.in_reply_to,
+        "sent_at": iso(message.sent_at),
+        "state": delivery.state,
+        "attempt": delivery.attempt,
+        "outcome": delivery.outcome,
+        "settled_at": iso(delivery.settled_at) if delivery.settled_at else None,
+    }
+
+
+def operation_view(operation: Operation) -> View:
+    return {
+        "id": operation.id,
+        "kind": operation.kind,
+        "agent": operation.agent,
+        "state": operation.state,
+        "actor": operation.actor,
+        "error": operation.error,
+        "begun_at": iso(operation.begun_at),
+    }
+
+
+def event_view(event: Event) -> View:
+    return {
+        "seq": event.seq,
+        "at": iso(event.at),
+        "kind": event.kind,
+        "agent": event.agent,
+        "data": event.data,
+    }
+
+
+def audit_view(entry: AuditEntry) -> View:
+    return {
+        "id": entry.id,
+        "at": iso(entry.at),
+        "actor": entry.actor,
+        "action": entry.action,
+        "subject": entry.subject,
+        "detail": entry.detail,
+    }
