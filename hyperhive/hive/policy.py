@@ -1,4 +1,4 @@
-"""Which models, recipients and actions an agent may use: decided on the host, from its own facts."""
+"""Which models, recipients and actions an agent may use, decided from the host's own facts."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ class AgentPolicy:
 
     role: Role = "worker"
     capabilities: tuple[Capability, ...] = ()
-    settings: AgentSettings = AgentSettings()
-    budget: Budget = Budget()
+    settings: AgentSettings = field(default_factory=AgentSettings)
+    budget: Budget = field(default_factory=Budget)
     auto_start: bool = True
     description: str = ""
 

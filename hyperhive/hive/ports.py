@@ -349,7 +349,7 @@ class Transaction(Protocol):
 
 
 class Store(Protocol):
-    """Durable state. Functions run whole on the database's thread: they must not touch the loop."""
+    """Durable state. Functions run whole on the database's thread, off the loop."""
 
     async def write(self, change: Callable[[Transaction], T]) -> T:
         """Run `change` in a savepoint and return its result once it is durable.

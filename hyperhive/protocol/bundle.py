@@ -66,7 +66,7 @@ class McpServer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Egress:
-    """What the agent may reach: `allow` through the proxy, `model_side` from the model's servers."""
+    """What it may reach: `allow` through the proxy, `model_side` from the model's servers."""
 
     allow: Annotated[
         tuple[Annotated[str, Text(max=260), Check(_host_port_problem)], ...], Items(max=1_000)

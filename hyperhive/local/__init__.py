@@ -1,0 +1,1 @@
+"""Agents as plain child processes: a way to try hyperhive on any Linux, without containers."""

@@ -1,0 +1,1 @@
+"""The service as one process: builds every part and gives each its owner."""

@@ -1,0 +1,42 @@
+"""Reads the model credential; it stays in this process."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from hyperhive.protocol.errors import InvalidField
+
+CredentialKind = Literal["api_key", "oauth_token"]
+_OAUTH_PREFIX = "sk-ant-oat"
+_MAX_BYTES = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """`value` is kept out of every representation."""
+
+    kind: CredentialKind
+    value: str = field(repr=False)
+
+
+def read_credential(path: Path) -> Credential:
+    """An API key or a long-lived OAuth token, told apart by its prefix.
+
+    Raises InvalidField when the file is missing, not a single token, or readable by others.
+    """
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            data = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise InvalidField("credentialFile", f"{path} cannot be read: {error.strerror}") from None
+    if mode & 0o077:
+        raise InvalidField("credentialFile", f"{path} can be read by others; run: chmod 600 {path}")
+    text = data.decode("ascii", errors="replace").strip()
+    if len(data) > _MAX_BYTES or not re.fullmatch(r"[\x21-\x7e]+", text):
+        raise InvalidField("credentialFile", f"{path} must hold one API key or OAuth token")
+    return Credential("oauth_token" if text.startswith(_OAUTH_PREFIX) else "api_key", text)
