@@ -1,0 +1,263 @@
+"""The harness's end of the one WebSocket to the host: reconnects for ever, forgets no request."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import random
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NoReturn, Protocol
+
+import aiohttp
+
+from hyperhive import __version__
+from hyperhive.protocol.answers import Welcome
+from hyperhive.protocol.errors import (
+    HiveError,
+    InvalidFrame,
+    RemoteError,
+    TooLarge,
+    Unavailable,
+    from_json,
+)
+from hyperhive.protocol.link import SUPERSEDED, Heartbeat, Hello, Request
+from hyperhive.protocol.model import PROTOCOL_VERSION
+from hyperhive.protocol.schema import parse
+from hyperhive.protocol.wire import MAX_DOCUMENT, dumps, loads_object
+
+log = logging.getLogger(__name__)
+
+MAX_DOWN = 16 * 1024 * 1024
+"""Bytes of a frame from the host: 32 bodies of 64 KiB, each byte of them escaped in JSON."""
+
+_PASSING = {"unavailable", "busy", "storage_error", "storage_full", "rate_limited"}
+"""Refusals that say nothing about the request: it is worth sending again."""
+
+
+class Superseded(Exception):
+    """Another harness of the same agent said hello after this one."""
+
+
+class HiveGone(Exception):
+    """The directory of the host's socket has not been there for a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Seconds."""
+
+    connect: float = 10.0
+    """Until a connection is open and the host has said welcome."""
+    answer: float = 60.0
+    """Until a request that must not be given up is sent anew."""
+    again: float = 1.0
+    """Pause after a refusal that will pass."""
+    ping: float = 30.0
+    """Between WebSocket pings: a host that hangs closes no socket."""
+    first_pause: float = 0.1
+    longest_pause: float = 5.0
+    gone: float = 60.0
+    """How long the socket's directory may be missing."""
+
+
+class Listener(Protocol):
+    """Whom the link tells what the host says. Called on the loop, between two frames."""
+
+    @property
+    def turn(self) -> str | None:
+        """The turn under way, named in the next hello."""
+
+    def welcome(self, welcome: Welcome) -> None: ...
+
+    def push(self, push: str, data: Mapping[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    frame: str
+    answer: asyncio.Future[Any]
+
+
+class Link:
+    """One link, owned by whoever runs `run`.
+
+    Every request carries a key or a turn id, so all unanswered ones are sent again on each new
+    connection and the host acts once.
+    """
+
+    def __init__(
+        self, socket: Path, instance: str, listener: Listener, times: Times | None = None
+    ) -> None:
+        self._socket = socket
+        self._instance = instance
+        self._listener = listener
+        self._times = times or Times()
+        self._ids = itertools.count(1)
+        self._waiting: dict[int, _Waiting] = {}
+        self._ws: aiohttp.ClientWebSocketResponse | None = None
+        self._outage = ""
+
+    async def request(self, verb: str, args: Mapping[str, object], timeout: float) -> Any:
+        """Ask the host and return its result, waiting across reconnects for `timeout` seconds.
+
+        Raises the host's refusal as RemoteError; TooLarge; Unavailable when the time is over.
+        """
+        number = next(self._ids)
+        frame = dumps(asdict(Request(id=number, verb=verb, args=dict(args))))
+        if len(frame.encode()) > MAX_DOCUMENT:
+            raise TooLarge(f"{verb}: more than {MAX_DOCUMENT} bytes")
+        waiting = _Waiting(frame, asyncio.get_running_loop().create_future())
+        self._waiting[number] = waiting
+        try:
+            async with asyncio.timeout(timeout):
+                await self._send(frame)
+                return await waiting.answer
+        except TimeoutError:
+            raise Unavailable(f"{verb}: no answer from the host within {timeout:g} s") from None
+        finally:
+            del self._waiting[number]
+
+    async def insist(self, verb: str, args: Mapping[str, object]) -> Any:
+        """Ask until the host has answered for good, however long it is away or out of order.
+
+        Raises the host's refusal as RemoteError.
+        """
+        while True:
+            try:
+                return await self.request(verb, args, self._times.answer)
+            except Unavailable as error:
+                log.warning("asking again: %s", error)
+            except RemoteError as error:
+                if error.remote_code not in _PASSING:
+                    raise
+                log.warning("asking again in %g s: %s: %s", self._times.again, verb, error)
+                await asyncio.sleep(self._times.again)
+
+    async def _send(self, frame: str) -> None:
+        """A frame that cannot go now goes with the next connection."""
+        if self._ws is None:
+            return
+        try:
+            await self._ws.send_str(frame)
+        except (aiohttp.ClientError, OSError) as error:
+            log.debug("not sent yet: %s", error)
+
+    async def run(self) -> NoReturn:
+        """Keep the link up until Superseded or HiveGone is raised."""
+        pause, there = self._times.first_pause, time.monotonic()
+        connector = aiohttp.UnixConnector(path=str(self._socket))
+        async with aiohttp.ClientSession(connector=connector) as session:
+            while True:
+                if await self._connect_once(session):
+                    pause = self._times.first_pause
+                now = time.monotonic()
+                if self._socket.parent.is_dir():
+                    there = now
+                elif now - there > self._times.gone:
+                    raise HiveGone(f"there is no {self._socket.parent} any more")
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+                pause = min(pause * 2, self._times.longest_pause)
+
+    async def _connect_once(self, session: aiohttp.ClientSession) -> bool:
+        """One connection from hello to its end; returns whether the host said welcome."""
+        welcomed = False
+        try:
+            async with asyncio.timeout(self._times.connect) as opening:
+                async with session.ws_connect(
+                    "http://hive/v1/link",
+                    heartbeat=self._times.ping,
+                    max_msg_size=MAX_DOWN,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
+                ) as ws:
+                    welcome = await self._say_hello(ws)
+                    opening.reschedule(None)
+                    welcomed = True
+                    await self._serve(ws, welcome)
+        except (aiohttp.ClientError, OSError, HiveError) as error:
+            self._note_outage(f"{type(error).__name__}: {error}")
+        return welcomed
+
+    async def _say_hello(self, ws: aiohttp.ClientWebSocketResponse) -> Welcome:
+        hello = Hello(
+            protocol=PROTOCOL_VERSION,
+            instance=self._instance,
+            turn=self._listener.turn,
+            version=__version__,
+        )
+        await ws.send_str(dumps(asdict(hello)))
+        message = await ws.receive()
+        if message.type is not aiohttp.WSMsgType.TEXT:
+            raise _refusal(ws, message)
+        return parse(Welcome, loads_object(message.data, limit=MAX_DOWN), "welcome")
+
+    async def _serve(self, ws: aiohttp.ClientWebSocketResponse, welcome: Welcome) -> None:
+        """Read until the connection ends, while unanswered requests and heartbeats go up."""
+        log.info("connected to the host as %s (%s)", welcome.agent, welcome.role)
+        self._outage = ""
+        self._ws = ws
+        unanswered = [waiting.frame for waiting in self._waiting.values()]
+        writer = asyncio.create_task(_write(ws, unanswered, welcome.heartbeat_seconds))
+        try:
+            self._listener.welcome(welcome)
+            async for message in ws:
+                self._receive(message)
+            raise _refusal(ws)
+        finally:
+            self._ws = None
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+
+    def _receive(self, message: aiohttp.WSMessage) -> None:
+        if message.type is aiohttp.WSMsgType.ERROR:
+            raise Unavailable(f"the link broke: {message.data}")
+        if message.type is not aiohttp.WSMsgType.TEXT:
+            raise InvalidFrame("the host sent a frame that is not text")
+        frame = loads_object(message.data, limit=MAX_DOWN)
+        if frame.get("type") == "response":
+            self._settle(frame)
+        elif frame.get("type") == "push":
+            data = frame.get("data")
+            self._listener.push(str(frame.get("push")), data if isinstance(data, dict) else {})
+        else:
+            log.warning("the host sent a frame of unknown type %.40r", frame.get("type"))
+
+    def _settle(self, frame: Mapping[str, Any]) -> None:
+        """An answer that nobody waits for any more is dropped."""
+        waiting = self._waiting.get(frame["id"]) if isinstance(frame.get("id"), int) else None
+        if waiting is None or waiting.answer.done():
+            return
+        if frame.get("ok") is True:
+            waiting.answer.set_result(frame.get("result"))
+        else:
+            waiting.answer.set_exception(from_json(frame.get("error")))
+
+    def _note_outage(self, problem: str) -> None:
+        """Log a cause once, not at every attempt."""
+        if problem != self._outage:
+            log.warning("no link to the host: %s", problem)
+        self._outage = problem
+
+
+def _refusal(
+    ws: aiohttp.ClientWebSocketResponse, message: aiohttp.WSMessage | None = None
+) -> Exception:
+    """What the end of a connection means."""
+    if ws.close_code == SUPERSEDED:
+        return Superseded("a newer harness of this agent has taken over the link")
+    reason = message.extra if message is not None else None
+    return Unavailable(f"the host closed the link, code {ws.close_code} {reason or ''}".rstrip())
+
+
+async def _write(
+    ws: aiohttp.ClientWebSocketResponse, frames: Iterable[str], heartbeat: float
+) -> None:
+    """Beside the reader: two sides that both only write would wait for each other."""
+    for frame in frames:
+        await ws.send_str(frame)
+    while True:
+        await ws.send_str(dumps(asdict(Heartbeat())))
+        await asyncio.sleep(heartbeat)

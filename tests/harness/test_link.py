@@ -1,0 +1,331 @@
+"""The link against a host on a real socket: lost answers, restarts, garbage, a newer harness."""
+
+import asyncio
+import contextlib
+import logging
+import shutil
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from hyperhive.harness.link import HiveGone, Link, Superseded, Times
+from hyperhive.protocol.answers import Welcome
+from hyperhive.protocol.errors import Busy, Forbidden, RemoteError, TooLarge, Unavailable
+from hyperhive.protocol.link import INVALID, SUPERSEDED
+from tests.support.fake_host import FakeHost, Json, restarted
+from tests.support.wait import wait_for
+
+QUICK = Times(connect=2.0, answer=2.0, again=0.05, first_pause=0.01, longest_pause=0.05, gone=0.3)
+INSTANCE = "instance-1"
+
+
+class Heard:
+    """A listener that remembers."""
+
+    def __init__(self) -> None:
+        self.turn: str | None = None
+        self.welcomes: list[Welcome] = []
+        self.pushes: list[tuple[str, dict[str, Any]]] = []
+
+    def welcome(self, welcome: Welcome) -> None:
+        self.welcomes.append(welcome)
+
+    def push(self, push: str, data: Mapping[str, Any]) -> None:
+        self.pushes.append((push, dict(data)))
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture
+def socket(socket_dir: Path) -> Iterator[Path]:
+    directory = socket_dir / "run"
+    directory.mkdir()
+    yield directory / "hive.sock"
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+async def host(socket: Path) -> AsyncIterator[FakeHost]:
+    async with FakeHost(socket) as host:
+        yield host
+
+
+@contextlib.asynccontextmanager
+async def running(link: Link) -> AsyncIterator[asyncio.Task[Any]]:
+    task = asyncio.create_task(link.run())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+async def link(host: FakeHost, heard: Heard) -> AsyncIterator[Link]:
+    """Connected, on a host that is there."""
+    link = Link(host.socket, INSTANCE, heard, QUICK)
+    async with running(link):
+        await wait_for(lambda: heard.welcomes, 5, "a welcome")
+        yield link
+
+
+async def send(link: Link, key: str, timeout: float = 5.0) -> Any:
+    return await link.request("send", {"to": "bob", "body": "hi", "key": key}, timeout)
+
+
+async def test_hello_says_who_and_which_turn(host: FakeHost, heard: Heard) -> None:
+    heard.turn = "turn-0001"
+    async with running(Link(host.socket, INSTANCE, heard, QUICK)):
+        await wait_for(lambda: heard.welcomes)
+    (hello,) = host.hellos
+    assert (hello["protocol"], hello["instance"], hello["turn"]) == (1, INSTANCE, "turn-0001")
+    assert heard.welcomes[0].agent == "alice"
+
+
+async def test_answers_find_their_requests_in_any_order(host: FakeHost, link: Link) -> None:
+    host.results["whoami"] = {"name": "alice"}
+    first, second, third = await asyncio.gather(
+        send(link, "k-1"), link.request("whoami", {}, 5), send(link, "k-2")
+    )
+    assert second == {"name": "alice"}
+    assert first != third
+
+
+async def test_a_refusal_keeps_its_word_and_field(host: FakeHost, link: Link) -> None:
+    with pytest.raises(RemoteError) as refused:
+        await link.request("send", {"to": "bob", "body": "", "key": "k"}, 5)
+    assert refused.value.remote_code == "invalid_field"
+    assert refused.value.details() == {"field": "body"}
+
+
+async def test_pushes_arrive(host: FakeHost, link: Link, heard: Heard) -> None:
+    await host.push("mail")
+    await host.push("cancel", turn="turn-0001")
+    await wait_for(lambda: len(heard.pushes) == 2)
+    assert heard.pushes == [("mail", {}), ("cancel", {"turn": "turn-0001"})]
+
+
+async def test_heartbeats_go_up(host: FakeHost, heard: Heard) -> None:
+    host.heartbeat_seconds = 0.05
+    async with running(Link(host.socket, INSTANCE, heard, QUICK)):
+        await wait_for(lambda: host.heartbeats >= 3)
+
+
+async def test_a_lost_answer_is_fetched_after_the_reconnect(host: FakeHost, link: Link) -> None:
+    host.lose_answer = {"send"}
+    answer = await send(link, "k-1")
+    assert [call["key"] for call in host.calls_of("send")] == ["k-1", "k-1"]
+    assert await send(link, "k-1") == answer
+    assert len(host.hellos) == 2
+
+
+async def test_requests_wait_for_a_host_that_restarts(host: FakeHost, link: Link) -> None:
+    async with restarted(host):
+        waiting = [asyncio.create_task(send(link, f"k-{i}")) for i in range(5)]
+        await asyncio.sleep(0)
+    answers = await asyncio.gather(*waiting)
+    assert len({answer["id"] for answer in answers}) == 5
+    assert [call["key"] for call in host.calls_of("send")] == [f"k-{i}" for i in range(5)]
+
+
+async def test_a_request_waits_for_the_first_connection(socket: Path, heard: Heard) -> None:
+    link = Link(socket, INSTANCE, heard, QUICK)
+    async with running(link):
+        waiting = asyncio.create_task(send(link, "k-1"))
+        await asyncio.sleep(0)
+        async with FakeHost(socket):
+            assert (await waiting)["id"]
+
+
+async def test_a_request_has_a_deadline(socket: Path, heard: Heard) -> None:
+    link = Link(socket, INSTANCE, heard, QUICK)
+    async with running(link):
+        with pytest.raises(Unavailable, match=r"no answer from the host within 0\.05 s"):
+            await send(link, "k-1", timeout=0.05)
+
+
+async def test_an_answer_after_the_deadline_hurts_nobody(host: FakeHost, link: Link) -> None:
+    with pytest.raises(Unavailable):
+        await send(link, "k-1", timeout=0.0)
+    assert await send(link, "k-2")
+
+
+async def test_insisting_outlasts_a_refusal_that_passes(host: FakeHost, link: Link) -> None:
+    host.refuse["send"] = Busy("the database is locked")
+    asking = asyncio.create_task(link.insist("send", {"to": "bob", "body": "x", "key": "k"}))
+    await wait_for(lambda: len(host.calls_of("send")) >= 2)
+    host.refuse.clear()
+    assert (await asking)["id"]
+
+
+async def test_insisting_ends_with_a_refusal_for_good(host: FakeHost, link: Link) -> None:
+    host.refuse["send"] = Forbidden()
+    with pytest.raises(RemoteError, match="not allowed"):
+        await link.insist("send", {"to": "bob", "body": "x", "key": "k"})
+    assert len(host.calls_of("send")) == 1
+
+
+async def test_what_is_too_large_does_not_leave(host: FakeHost, link: Link) -> None:
+    with pytest.raises(TooLarge):
+        await link.request("send", {"to": "bob", "body": "x" * 600_000, "key": "k"}, 5)
+    assert not host.calls
+
+
+async def test_a_body_that_json_blows_up_arrives(host: FakeHost, link: Link) -> None:
+    """32 bodies of control characters: 12 MiB as JSON."""
+    host.results["whoami"] = ["\x01" * 64 * 1024] * 32
+    assert await link.request("whoami", {}, 5) == host.results["whoami"]
+
+
+async def test_a_newer_harness_ends_this_one(host: FakeHost, heard: Heard) -> None:
+    async with running(Link(host.socket, INSTANCE, heard, QUICK)) as older:
+        await host.linked()
+        async with running(Link(host.socket, "instance-2", Heard(), QUICK)):
+            with pytest.raises(Superseded):
+                await asyncio.wait_for(older, 5)
+
+
+async def test_superseded_may_be_the_answer_to_hello(host: FakeHost, heard: Heard) -> None:
+    async def supersede(ws: web.WebSocketResponse, hello: Json) -> None:
+        await ws.close(code=SUPERSEDED)
+
+    host.on_hello = supersede
+    with pytest.raises(Superseded):
+        await asyncio.wait_for(Link(host.socket, INSTANCE, heard, QUICK).run(), 5)
+
+
+async def test_a_hive_that_is_removed_ends_the_link(host: FakeHost, heard: Heard) -> None:
+    async with running(Link(host.socket, INSTANCE, heard, QUICK)) as task:
+        await host.linked()
+        await host.stop()
+        shutil.rmtree(host.socket.parent)
+        with pytest.raises(HiveGone):
+            await asyncio.wait_for(task, 5)
+
+
+async def test_a_host_that_is_away_does_not_end_the_link(host: FakeHost, heard: Heard) -> None:
+    """The directory stays, so the hive does."""
+    patient = Times(first_pause=0.01, longest_pause=0.05, gone=0.0)
+    async with running(Link(host.socket, INSTANCE, heard, patient)) as task:
+        await host.linked()
+        async with restarted(host):
+            await asyncio.wait({task}, timeout=0.3)
+        await host.linked(2)
+        assert not task.done()
+
+
+GARBAGE = {
+    "not json": "}{",
+    "not an object": "[]",
+    "duplicate keys": '{"type": "push", "type": "push"}',
+    "nan": '{"type": "response", "id": 1, "ok": true, "result": NaN}',
+    "deep": '{"type":' + "[" * 5_000 + "]" * 5_000 + "}",
+    "bytes": b"\x00\xff",
+}
+HARMLESS = {
+    "unknown type": '{"type": "poem"}',
+    "no type": "{}",
+    "answer to nobody": '{"type": "response", "id": 99, "ok": true}',
+    "answer without id": '{"type": "response"}',
+    "odd id": '{"type": "response", "id": [1], "ok": true}',
+    "push without data": '{"type": "push", "push": "mail", "data": 3}',
+}
+
+
+async def inject(host: FakeHost, frame: str | bytes) -> None:
+    (ws,) = host.links
+    await (ws.send_str(frame) if isinstance(frame, str) else ws.send_bytes(frame))
+
+
+@pytest.mark.parametrize("frame", GARBAGE.values(), ids=GARBAGE)
+async def test_garbage_costs_the_connection_only(
+    host: FakeHost, link: Link, frame: str | bytes
+) -> None:
+    await inject(host, frame)
+    await host.linked(2)
+    assert await send(link, "k-1")
+
+
+@pytest.mark.parametrize("frame", HARMLESS.values(), ids=HARMLESS)
+async def test_what_is_not_understood_is_passed_over(
+    host: FakeHost, link: Link, frame: str
+) -> None:
+    await inject(host, frame)
+    assert await send(link, "k-1")
+    assert len(host.hellos) == 1
+
+
+async def test_a_malformed_refusal_is_still_a_refusal(host: FakeHost, link: Link) -> None:
+    """Its request must not wait for ever."""
+    host.silent = {"whoami"}
+    asking = asyncio.create_task(link.request("whoami", {}, 5))
+    await wait_for(lambda: host.calls_of("whoami"))
+    await inject(host, '{"type": "response", "id": 1, "error": "no"}')
+    with pytest.raises(RemoteError, match="malformed error"):
+        await asking
+
+
+@pytest.mark.parametrize(
+    "welcome",
+    ["}{", '{"type": "welcome"}', '{"type": "response", "id": 1}', b"x"],
+    ids=["not json", "no fields", "not a welcome", "bytes"],
+)
+async def test_a_bad_welcome_is_tried_again(
+    host: FakeHost, heard: Heard, caplog: pytest.LogCaptureFixture, welcome: str | bytes
+) -> None:
+    async def garble(ws: web.WebSocketResponse, hello: Json) -> None:
+        await (ws.send_str(welcome) if isinstance(welcome, str) else ws.send_bytes(welcome))
+        host.on_hello = None
+
+    host.on_hello = garble
+    with caplog.at_level(logging.WARNING):
+        async with running(Link(host.socket, INSTANCE, heard, QUICK)):
+            await wait_for(lambda: heard.welcomes)
+    assert "no link to the host" in caplog.text
+
+
+async def test_a_refused_hello_is_logged_once_and_tried_again(
+    host: FakeHost, heard: Heard, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def refuse(ws: web.WebSocketResponse, hello: Json) -> None:
+        await ws.close(code=INVALID, message=b"protocol 1 is too old")
+
+    host.on_hello = refuse
+    with caplog.at_level(logging.WARNING):
+        async with running(Link(host.socket, INSTANCE, heard, QUICK)):
+            await wait_for(lambda: len(host.hellos) >= 3)
+    assert caplog.text.count("code 4002 protocol 1 is too old") == 1
+
+
+async def test_a_host_that_says_nothing_is_left(socket: Path, heard: Heard) -> None:
+    hellos = 0
+
+    async def ignore(ws: web.WebSocketResponse, hello: Json) -> None:
+        nonlocal hellos
+        hellos += 1
+        await ws.receive()
+
+    impatient = Times(connect=0.05, first_pause=0.01, longest_pause=0.01)
+    async with FakeHost(socket) as host:
+        host.on_hello = ignore
+        async with running(Link(socket, INSTANCE, heard, impatient)):
+            await wait_for(lambda: hellos >= 2)
+
+
+async def test_a_host_that_hangs_is_left(host: FakeHost, heard: Heard) -> None:
+    """Its kernel still answers connects; only missing pongs tell."""
+
+    async def hang(ws: web.WebSocketResponse, hello: Json) -> None:
+        await ws.send_json(host.welcome(hello))
+        await host.stopped.wait()
+
+    impatient = Times(ping=0.1, first_pause=0.01, longest_pause=0.01)
+    host.on_hello = hang
+    async with running(Link(host.socket, INSTANCE, heard, impatient)):
+        await wait_for(lambda: len(host.hellos) >= 2)
