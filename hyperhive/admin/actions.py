@@ -1,0 +1,106 @@
+"""What the operator can do, each one domain call."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from hyperhive.admin import verbs
+from hyperhive.admin.context import Context
+from hyperhive.hive.mail import OPERATOR_SENDER
+from hyperhive.hive.records import Operation
+from hyperhive.hive.views import approval_view, operation_view
+from hyperhive.protocol.errors import Conflict
+from hyperhive.protocol.verbs import Ask, Send
+
+Answer = dict[str, Any]
+
+
+async def send(context: Context, request: Send) -> Answer:
+    """Send a message as the operator."""
+    return await context.hive.broker.send(OPERATOR_SENDER, request)
+
+
+async def ask(context: Context, request: verbs.Ask) -> Answer:
+    """Ask an agent a question."""
+    return await context.hive.questions.ask(OPERATOR_SENDER, Ask(**asdict(request)))
+
+
+async def answer(context: Context, request: verbs.Answer) -> Answer:
+    """Answer any question."""
+    question = await context.hive.questions.answer(OPERATOR_SENDER, request.id, request.answer)
+    return context.hive.views.question(question)
+
+
+async def cancel_question(context: Context, request: verbs.ById) -> Answer:
+    """End a question without an answer."""
+    question = await context.hive.questions.cancel(OPERATOR_SENDER, request.id)
+    return context.hive.views.question(question)
+
+
+async def approve(context: Context, request: verbs.Approve) -> Answer:
+    """Approve what an agent asked for."""
+    return approval_view(await context.hive.approvals.approve(request.id, request.note))
+
+
+async def deny(context: Context, request: verbs.Deny) -> Answer:
+    """Refuse what an agent asked for."""
+    return approval_view(await context.hive.approvals.deny(request.id, request.reason))
+
+
+async def spawn(context: Context, request: verbs.Spawn) -> Answer:
+    """Make a new agent and start it."""
+    agent = await context.hive.agents.spawn(request.name, request.description)
+    return {"agent": agent.name, "id": agent.id}
+
+
+async def start(context: Context, request: verbs.ByName) -> Answer:
+    """Start an agent."""
+    return _ordered(await context.hive.agents.start(request.name))
+
+
+async def kill(context: Context, request: verbs.ByName) -> Answer:
+    """Stop an agent."""
+    return _ordered(await context.hive.agents.kill(request.name))
+
+
+async def restart(context: Context, request: verbs.ByName) -> Answer:
+    """Stop an agent and start it again."""
+    return _ordered(await context.hive.agents.restart(request.name))
+
+
+async def destroy(context: Context, request: verbs.Destroy) -> Answer:
+    """Remove an agent; with purge also its files."""
+    return _ordered(await context.hive.agents.destroy(request.name, request.purge))
+
+
+async def model(context: Context, request: verbs.SetModel) -> Answer:
+    """Override an agent's model from its next turn on."""
+    agent = await context.hive.agents.set_model(request.name, request.model)
+    effective = context.hive.policy.effective_model(agent).id
+    return {"agent": agent.name, "model": effective, "override": agent.model_override}
+
+
+async def cancel_turn(context: Context, request: verbs.ByName) -> Answer:
+    """Interrupt the running turn."""
+    return _pushed(context, request.name, "cancel")
+
+
+async def new_session(context: Context, request: verbs.ByName) -> Answer:
+    """Have the agent forget its conversation before its next turn."""
+    return _pushed(context, request.name, "new_session")
+
+
+async def login_code(context: Context, _: verbs.Nothing) -> Answer:
+    """A single-use login link for the dashboard."""
+    return {"url": f"{context.dashboard_url}/login#{await context.login_code()}"}
+
+
+def _ordered(operation: Operation) -> Answer:
+    return operation_view(operation)
+
+
+def _pushed(context: Context, name: str, push: str) -> Answer:
+    if not context.push(name, push):
+        raise Conflict(f"{name} is not connected now")
+    return {"agent": name, "sent": push}
