@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Collection, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from mcp.server.lowlevel import Server
 from mcp.types import CallToolResult, ListToolsResult, Tool
 
 from hyperhive import __version__
 from hyperhive.harness.envelope import inert_json
+from hyperhive.harness.requests import Caller, complete
 from hyperhive.protocol.errors import HiveError, InvalidField
 from hyperhive.protocol.json_schema import json_schema
-from hyperhive.protocol.schema import parse
 from hyperhive.protocol.verbs import FILLED_IN_BY_HARNESS, VERBS
 
 SERVER_NAME = "hyperhive"
-
-
-class Caller(Protocol):
-    """A way to the host."""
-
-    def fill_in(self) -> Mapping[str, object]:
-        """Arguments no model sees, fresh for each call; a verb takes those it knows."""
-
-    async def call(self, verb: str, args: Mapping[str, object]) -> object:
-        """Returns plain JSON data; raises HiveError. Repeats what got lost, under the same key."""
 
 
 class Tools:
@@ -47,25 +36,13 @@ class Tools:
     async def call(self, name: str, arguments: Mapping[str, object]) -> CallToolResult:
         """Never raises: what is wrong goes back to the model, which can do better."""
         try:
-            request = self._request(name, arguments)
+            if name not in self._arguments:
+                known = ", ".join(self._arguments)
+                raise InvalidField("name", f"{name[:80]!r} is not a tool; there are {known}")
+            request = complete(self._arguments[name], arguments, self._caller.fill_in())
             return _result(await self._caller.call(name, request))
         except HiveError as error:
             return _result(error.to_json(), is_error=True)
-
-    def _request(self, name: str, arguments: Mapping[str, object]) -> dict[str, object]:
-        """What goes to the host; checked here first, with the same schema. Raises InvalidField."""
-        if name not in self._arguments:
-            raise InvalidField("name", f"{name[:80]!r} is none of {', '.join(self._arguments)}")
-        cls = self._arguments[name]
-        fields = {field.name for field in dataclasses.fields(cls)}
-        visible = fields - FILLED_IN_BY_HARNESS
-        for unknown in arguments.keys() - visible:
-            known = ", ".join(sorted(visible)) or "none"
-            raise InvalidField(unknown[:80], f"is not known here; known are {known}")
-        filled_in = {k: v for k, v in self._caller.fill_in().items() if k in fields}
-        request = {**arguments, **filled_in}
-        parse(cls, request)
-        return request
 
 
 def build_server(tools: Tools) -> Server[Any]:

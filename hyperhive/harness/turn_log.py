@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from hyperhive.harness.link import Link
+from hyperhive.harness.session_events import MAX_EVENT_BYTES, bounded
 from hyperhive.protocol.errors import HiveError
 from hyperhive.protocol.verbs import TurnEvent
 
@@ -17,8 +18,6 @@ MAX_BATCH = 64
 """Events in one request; the host refuses more."""
 MAX_BATCH_BYTES = 64 * 1024
 """Of their text, which JSON makes at most six times longer."""
-MAX_TEXT = 8_192
-"""Bytes of one event's text."""
 KEPT = 500
 """Events kept from the beginning, and as many from the end, while they cannot be sent."""
 
@@ -39,6 +38,7 @@ class TurnLog:
 
     def add(self, event: TurnEvent) -> None:
         """Never waits. What is too much for the buffer goes from its middle."""
+        event = replace(event, text=bounded(event.text.replace("\0", "\N{SYMBOL FOR NULL}")))
         if not self._last and len(self._first) < KEPT:
             self._first.append(event)
         else:
@@ -72,7 +72,7 @@ class TurnLog:
             self._last.clear()
         batch: list[TurnEvent] = []
         size = 0
-        while self._first and len(batch) < MAX_BATCH and size < MAX_BATCH_BYTES - MAX_TEXT:
+        while self._first and len(batch) < MAX_BATCH and size < MAX_BATCH_BYTES - MAX_EVENT_BYTES:
             batch.append(self._first.popleft())
             size += len(batch[-1].text.encode())
         return batch
@@ -88,12 +88,3 @@ class TurnLog:
             await self._link.insist("turn_events", args)
         except HiveError as error:
             log.warning("%d turn events are lost: %s", len(batch), error)
-
-
-def clip(text: str, limit: int = MAX_TEXT) -> str:
-    """The text within `limit` bytes of UTF-8, saying how much is missing."""
-    data = text.replace("\0", "\N{SYMBOL FOR NULL}").encode(errors="replace")
-    if len(data) <= limit:
-        return data.decode()
-    room = limit - 40
-    return data[:room].decode(errors="ignore") + f" ... ({len(data) - room} more bytes)"
