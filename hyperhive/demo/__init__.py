@@ -1,0 +1,1 @@
+"""A scripted model that speaks the Anthropic Messages API, and the plays it acts in."""
