@@ -15,6 +15,9 @@ from hyperhive.protocol.wire import dumps
 
 T = TypeVar("T")
 
+EXCERPT = 2_000
+"""Characters of a body that the event log repeats."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sender:
@@ -79,6 +82,7 @@ def post(tx: Transaction, clock: Clock, letter: Letter, to: list[Address]) -> in
             "to_id": address.id,
             "kind": sender.kind,
             "state": address.state,
+            "body": letter.body[:EXCERPT],
         }
         tx.events.append("message", address.name, data, now)
     return message_id
