@@ -1,0 +1,5 @@
+"""`python -m hyperhive.cli`."""
+
+from hyperhive.cli.main import main
+
+main()

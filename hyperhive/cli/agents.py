@@ -1,0 +1,152 @@
+"""Verbs about agents: what there are, and their lives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from hyperhive.cli.render import one_line, safe, table
+from hyperhive.cli.session import Session, json_option, show
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def status(session: Session, as_json: bool) -> None:
+    """What the hive is doing."""
+    answer = session.call("status")
+
+    def text() -> str:
+        lines = [
+            f"runtime    {answer['runtime']}",
+            f"dashboard  {answer['dashboard']}",
+            f"questions  {answer['open_questions']} for you",
+            f"approvals  {answer['open_approvals']} for you",
+            f"inbox      {answer['unread']} unread",
+        ]
+        if answer["dead_letters"]:
+            lines.append(f"dead       {answer['dead_letters']} messages could not be handled")
+        lines += [f"warning    {w}" for w in answer["warnings"]]
+        return "\n".join([*lines, "", agent_table(answer["agents"])])
+
+    show(answer, as_json, text)
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def agents(session: Session, as_json: bool) -> None:
+    """Every agent and its state."""
+    answer = session.call("agents")
+    show(answer["agents"], as_json, lambda: agent_table(answer["agents"]))
+
+
+def agent_table(rows: list[dict[str, Any]]) -> str:
+    head = ("name", "role", "state", "model", "mail", "today", "note")
+    lines = [
+        (
+            a["name"],
+            a["role"],
+            a["state"],
+            a["model"],
+            a["waiting"],
+            f"${a['today']['usd']:.4f}",
+            a["problem"] or (a["hold"] or {}).get("reason", "") or a["description"],
+        )
+        for a in rows
+    ]
+    return table(head, lines, "no agents")
+
+
+@click.command()
+@click.argument("name")
+@click.option("--description", default="", help="What it is for.")
+@json_option
+@click.pass_obj
+def spawn(session: Session, name: str, description: str, as_json: bool) -> None:
+    """Make a new agent and start it."""
+    answer = session.call("spawn", name=name, description=description)
+    show(answer, as_json, lambda: f"{name} is being made")
+
+
+def _lifecycle(verb: str, doc: str, done: str) -> click.Command:
+    @click.command(verb, help=doc)
+    @click.argument("name")
+    @json_option
+    @click.pass_obj
+    def command(session: Session, name: str, as_json: bool) -> None:
+        answer = session.call(verb, name=name)
+        show(answer, as_json, lambda: f"{name} {done}")
+
+    return command
+
+
+start = _lifecycle("start", "Start an agent; lifts a quarantine.", "is being started")
+kill = _lifecycle("kill", "Stop an agent. Its files and mail stay.", "is being stopped")
+restart = _lifecycle("restart", "Stop an agent and start it again.", "is being restarted")
+
+
+@click.command()
+@click.argument("name")
+@click.option("--purge", is_flag=True, help="Also delete its state, home and workspace for good.")
+@click.option("--yes", help="The name again, instead of being asked for it.")
+@json_option
+@click.pass_obj
+def destroy(session: Session, name: str, purge: bool, yes: str | None, as_json: bool) -> None:
+    """Remove an agent. Its files stay unless --purge is given."""
+    if purge:
+        typed = yes if yes is not None else click.prompt(f"Type {name} again to delete its files")
+        if typed != name:
+            raise click.ClickException(f"{typed!r} is not {name!r}: nothing was done")
+    answer = session.call("destroy", name=name, purge=purge)
+    show(answer, as_json, lambda: f"{name} is being {'purged' if purge else 'destroyed'}")
+
+
+@click.command()
+@click.argument("name")
+@click.argument("model", required=False)
+@click.option("--default", "default", is_flag=True, help="Take the override back.")
+@json_option
+@click.pass_obj
+def model(session: Session, name: str, model: str | None, default: bool, as_json: bool) -> None:
+    """Show an agent's model, or override it from its next turn on."""
+    if model is None and not default:
+        answer = session.call("agent", name=name)
+        names = ", ".join(answer["models"])
+        show(answer["model"], as_json, lambda: f"{answer['model']}  (known: {names})")
+        return
+    if model is not None and default:
+        raise click.UsageError("give a model or --default, not both")
+    answer = session.call("model", name=name, model=model)
+    show(answer, as_json, lambda: f"{name} uses {answer['model']} from its next turn on")
+
+
+@click.command()
+@click.argument("name")
+@click.option("-n", "--lines", default=100, show_default=True, type=click.IntRange(1, 1_000))
+@json_option
+@click.pass_obj
+def logs(session: Session, name: str, lines: int, as_json: bool) -> None:
+    """The last lines of an agent's log."""
+    answer = session.call("logs", name=name, lines=lines)
+    show(answer["lines"], as_json, lambda: "\n".join(safe(line) for line in answer["lines"]))
+
+
+@click.command()
+@json_option
+@click.pass_context
+def doctor(context: click.Context, as_json: bool) -> None:
+    """Look for what is wrong and say how to mend it. Exit code 1 if anything is."""
+    checks = context.obj.call("doctor")["checks"]
+    bad = [c for c in checks if not c["ok"]]
+
+    def text() -> str:
+        marks = {True: "ok  ", False: "WARN"}
+        return "\n".join(f"{marks[c['ok']]}  {c['name']}: {one_line(c['text'])}" for c in checks)
+
+    show(checks, as_json, text)
+    context.exit(1 if bad else 0)
+
+
+COMMANDS = (status, agents, spawn, start, kill, restart, destroy, model, logs, doctor)

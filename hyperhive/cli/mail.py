@@ -1,0 +1,67 @@
+"""Verbs about messages."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import click
+
+from hyperhive.cli.render import safe
+from hyperhive.cli.session import Session, json_option, show, text_argument
+
+
+@click.command()
+@click.argument("to")
+@click.argument("body")
+@click.option("--reply-to", type=int, help="Id of the message this answers.")
+@click.option("--key", help="Idempotency key: the same key sends once.")
+@json_option
+@click.pass_obj
+def send(
+    session: Session, to: str, body: str, reply_to: int | None, key: str | None, as_json: bool
+) -> None:
+    """Send a message as the operator to an agent, or to everyone with '*'. BODY '-' reads stdin."""
+    answer = session.call(
+        "send",
+        to=to,
+        body=text_argument(body),
+        in_reply_to=reply_to,
+        key=key or uuid.uuid4().hex,
+    )
+
+    def text() -> str:
+        results = ", ".join(f"{r['to']}: {r['status']}" for r in answer["results"])
+        return f"message {answer['id']} ({results or 'nobody to send it to'})"
+
+    show(answer, as_json, text)
+
+
+@click.command()
+@click.option("--all", "flow", is_flag=True, help="Messages between all agents, not only yours.")
+@click.option("--agent", help="Only what this agent sent or received.")
+@click.option("--keep-unread", is_flag=True, help="Do not mark your mail as read.")
+@click.option("-n", "--limit", default=20, show_default=True, type=click.IntRange(1, 1_000))
+@json_option
+@click.pass_obj
+def inbox(
+    session: Session, flow: bool, agent: str | None, keep_unread: bool, limit: int, as_json: bool
+) -> None:
+    """Your mail, oldest first."""
+    if flow or agent:
+        answer = session.call("messages", agent=agent, limit=limit)
+    else:
+        answer = session.call("inbox", limit=limit, mark_read=not keep_unread)
+    messages = list(reversed(answer["messages"]))
+    show(messages, as_json, lambda: "\n\n".join(map(message_text, messages)) or "no messages")
+
+
+def message_text(message: dict[str, Any]) -> str:
+    head = (
+        f"#{message['id']}  {message['from']} -> {message['to']}  "
+        f"{message['sent_at']}  {message['state']}"
+    )
+    return f"{head}\n{safe(message['body'])}"
+
+
+COMMANDS = (send, inbox)

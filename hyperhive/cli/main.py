@@ -1,0 +1,70 @@
+"""The `hyperhive` command: its verbs, and how an error becomes an exit code.
+
+0  done
+1  refused: the service, or a file it was given, says why
+2  wrong usage
+3  no service answers
+130  interrupted
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from hyperhive.cli import agents, debug, mail, requests, serve, watch
+from hyperhive.cli.session import DEFAULT_SOCKET, Session
+from hyperhive.protocol.errors import HiveError, Unavailable
+
+REFUSED, NO_SERVICE, INTERRUPTED = 1, 3, 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--socket",
+    type=click.Path(),
+    default=DEFAULT_SOCKET,
+    envvar="HYPERHIVE_ADMIN_SOCKET",
+    show_default=True,
+    show_envvar=True,
+    help="The service's admin socket.",
+)
+@click.version_option(package_name="hyperhive")
+@click.pass_context
+def cli(context: click.Context, socket: str) -> None:
+    """Run a swarm of Claude Code agents, and decide what they ask you to decide."""
+    context.obj = Session(socket)
+
+
+for command in (
+    *agents.COMMANDS,
+    *mail.COMMANDS,
+    *requests.COMMANDS,
+    *watch.COMMANDS,
+    *serve.COMMANDS,
+    debug.debug,
+):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(INTERRUPTED)
+    except Unavailable as error:
+        click.echo(f"hyperhive: {error.message}", err=True)
+        sys.exit(NO_SERVICE)
+    except HiveError as error:
+        click.echo(f"hyperhive: {error.message}", err=True)
+        sys.exit(REFUSED)
+    except BrokenPipeError:
+        # The reader of our output went away, as with `| head`.
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,55 @@
+"""Plain text for terminals: tables, and text of agents made harmless."""
+
+from __future__ import annotations
+
+import shutil
+import unicodedata
+from collections.abc import Sequence
+
+Row = Sequence[object]
+
+
+def table(head: Sequence[str], rows: Sequence[Row], empty: str) -> str:
+    """Columns as wide as their content; the last one is cut to the terminal's width."""
+    if not rows:
+        return empty
+    cells = [[one_line(str(cell if cell is not None else "")) for cell in row] for row in rows]
+    lines = [[name.upper() for name in head], *cells]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    limit = shutil.get_terminal_size().columns
+    return "\n".join(_line(line, widths, limit) for line in lines)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], limit: int) -> str:
+    padded = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+    text = padded.rstrip()
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def one_line(text: str) -> str:
+    return " ".join(safe(text).split())
+
+
+def safe(text: str) -> str:
+    """Text of agents with control, bidi and invisible characters drawn as escapes.
+
+    A terminal obeys escape sequences; only line ends and tabs pass.
+    """
+    return "".join(_draw(char) for char in text)
+
+
+def _draw(char: str) -> str:
+    if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp"):
+        return char
+    return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"
+
+
+def duration(seconds: float | None) -> str:
+    """`1h 05m`, `4m 10s`, `12s`, or `-`."""
+    if seconds is None:
+        return "-"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h {minutes:02}m"
+    return f"{minutes}m {rest:02}s" if minutes else f"{rest}s"

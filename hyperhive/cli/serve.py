@@ -1,0 +1,42 @@
+"""Verbs that run the service itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hyperhive import config as configuration
+from hyperhive import service
+from hyperhive.cli.demo import demo
+
+DEFAULT_CONFIG = "/etc/hyperhive/config.yaml"
+
+_config = click.option(
+    "--config",
+    "path",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_CONFIG,
+    envvar="HYPERHIVE_CONFIG",
+    show_default=True,
+    show_envvar=True,
+)
+
+
+@click.command()
+@_config
+@click.option("--unsafe-local", is_flag=True, help="Use a real credential without containers.")
+def serve(path: Path, unsafe_local: bool) -> None:
+    """Run the service, until SIGTERM (agents go on) or SIGINT (agents are stopped)."""
+    service.serve(configuration.load(path), unsafe_local=unsafe_local, announce=click.echo)
+
+
+@click.command("check-config")
+@click.argument("path", type=click.Path(path_type=Path), default=DEFAULT_CONFIG)
+def check_config(path: Path) -> None:
+    """Check a configuration file without using it."""
+    configuration.load(path)
+    click.echo(f"{path}: ok")
+
+
+COMMANDS = (serve, check_config, demo)
