@@ -1,0 +1,225 @@
+"""One running Claude Code, driven through the Claude Agent SDK; raises SessionError only."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from typing import cast
+
+from claude_agent_sdk import (
+    ClaudeAgentOptions,
+    ClaudeSDKClient,
+    HookContext,
+    HookInput,
+    HookJSONOutput,
+    HookMatcher,
+    McpSdkServerConfig,
+    Message,
+    PermissionResultDeny,
+    ResultError,
+    ResultMessage,
+    ToolPermissionContext,
+)
+
+from hyperhive.harness.bash_policy import Decision
+from hyperhive.harness.session_events import (
+    ClaudeDied,
+    ClaudeSilent,
+    ClaudeUnavailable,
+    SessionGone,
+    TurnOutcome,
+)
+from hyperhive.harness.session_messages import TurnReader
+from hyperhive.harness.session_options import SessionOptions, command_line, find_claude
+from hyperhive.harness.session_process import ClaudeProcess
+
+Policy = Callable[[str, Mapping[str, object]], Decision]
+"""Decides on a tool's name and input, from the event loop. If it raises, the tool is refused."""
+
+CONNECT_SECONDS = 60.0
+SILENCE_SECONDS = 1_200.0
+"""Longest wait for the next message: a Bash call may take 10 minutes, a long answer some more."""
+REPLY_SECONDS = 10.0
+"""For what is done at once: taking a prompt, a change of model, an interrupt."""
+
+
+class ClaudeClient:
+    """Made by `start`, ended by `stop`. After an error it is of no more use but to be stopped."""
+
+    def __init__(
+        self, options: SessionOptions, model: str, session_id: str | None, policy: Policy
+    ) -> None:
+        program = find_claude(options.environment.get("PATH", ""))
+        if program is None:
+            raise ClaudeUnavailable("there is no Claude Code program: install claude-agent-sdk")
+        self.options = options
+        self.model = model
+        self._policy = policy
+        self._reader: TurnReader | None = None
+        self._cost = 0.0
+        argv = command_line(program, options, model, session_id)
+        self._process = ClaudeProcess(argv, options.workspace, options.environment)
+        self._client = ClaudeSDKClient(self._sdk_options(), transport=self._process)
+
+    def _sdk_options(self) -> ClaudeAgentOptions:
+        """What the SDK itself serves; the rest is on the command line."""
+        servers = {
+            name: cast(McpSdkServerConfig, {"type": "sdk", "name": name, "instance": server})
+            for name, server in self.options.own_servers.items()
+        }
+        return ClaudeAgentOptions(
+            mcp_servers={**servers},
+            hooks={"PreToolUse": [HookMatcher(hooks=[self._decide], on_failure="block")]},
+            can_use_tool=_refuse_what_is_asked,
+        )
+
+    async def start(self) -> None:
+        """Raises ClaudeUnavailable, or SessionGone if there is no session of that id to resume."""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self._client.connect()
+        except ResultError as error:
+            raise SessionGone("; ".join(error.errors) or str(error)) from error
+        except Exception as error:  # the SDK raises bare ones too
+            reason = self._process.last_words or str(error) or type(error).__name__
+            raise ClaudeUnavailable(f"Claude Code did not start: {reason}") from error
+
+    async def turn(self, prompt: str, reader: TurnReader, *, command: bool) -> TurnOutcome:
+        """A prompt is given to the model as it is; a `command`, such as `/compact`, is carried out.
+
+        Otherwise a prompt that begins with `/` or contains `@path` would be obeyed, not read.
+        """
+        key = str(uuid.uuid4())
+        self._reader = reader
+        with self._translated(SILENCE_SECONDS):
+            async with asyncio.timeout(REPLY_SECONDS):
+                await self._client.query(_user_message(prompt, key, composed=not command))
+            result = await self._result(reader, key)
+        cost_before, self._cost = self._cost, result.total_cost_usd or self._cost
+        return reader.outcome(result, cost_before)
+
+    async def _result(self, reader: TurnReader, key: str) -> ResultMessage:
+        stream = cast(AsyncGenerator[Message, None], self._client.receive_messages())
+        async with contextlib.aclosing(stream) as messages:
+            while True:
+                async with asyncio.timeout(SILENCE_SECONDS):
+                    message = await anext(messages, None)
+                if message is None:
+                    raise EOFError("its output ended")
+                reader.read(message)
+                if isinstance(message, ResultMessage) and _answers(message, key):
+                    return message
+
+    async def set_model(self, model: str) -> None:
+        with self._translated(REPLY_SECONDS):
+            async with asyncio.timeout(REPLY_SECONDS):
+                await self._client.set_model(model)
+        self.model = model
+
+    async def interrupt(self) -> None:
+        """Asks it to break off; `turn` then returns soon, with what came so far."""
+        with self._translated(REPLY_SECONDS):
+            async with asyncio.timeout(REPLY_SECONDS):
+                await self._client.interrupt()
+
+    async def broken_servers(self) -> list[str]:
+        """Waits until every MCP server has come up or failed; what is wrong, one line for each."""
+        deadline = time.monotonic() + CONNECT_SECONDS
+        expected = {*self.options.own_servers, *self.options.extra_servers}
+        while True:
+            states = await self._server_states()
+            waiting = [name for name in expected if states.get(name, "pending") == "pending"]
+            if not waiting or time.monotonic() > deadline:
+                break
+            await asyncio.sleep(0.05)
+        states = {name: states.get(name, "pending") for name in sorted(expected)}
+        return [f"MCP server {n}: {state}" for n, state in states.items() if state != "connected"]
+
+    async def _server_states(self) -> dict[str, str]:
+        """Name to `connected`, `pending` or what is wrong; it learns of them one by one."""
+        with self._translated(REPLY_SECONDS):
+            async with asyncio.timeout(REPLY_SECONDS):
+                status = await self._client.get_mcp_status()
+        return {
+            server["name"]: server.get("error") or server["status"]
+            for server in status["mcpServers"]
+        }
+
+    @property
+    def alive(self) -> bool:
+        return self._process.is_ready()
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    async def stop(self) -> None:
+        """Never raises; bounded by the process's own steps."""
+        with contextlib.suppress(Exception):
+            await self._client.disconnect()
+        await self._process.close()
+
+    @contextlib.contextmanager
+    def _translated(self, seconds: float) -> Iterator[None]:
+        try:
+            yield
+        except TimeoutError as error:
+            self.kill()
+            raise ClaudeSilent(f"Claude Code did not react within {seconds:.0f} s") from error
+        except Exception as error:  # the SDK raises bare ones too
+            code, words = self._process.exit_code, self._process.last_words
+            how = f"ended with exit code {code}" if code is not None else f"failed: {error}"
+            raise ClaudeDied(f"Claude Code {how}" + (f": {words}" if words else "")) from error
+
+    async def _decide(
+        self, data: HookInput, tool_use_id: str | None, context: HookContext
+    ) -> HookJSONOutput:
+        """The hook: asked for each use of any tool, always answers allow or deny."""
+        request = cast(Mapping[str, object], data)
+        name, arguments = str(request["tool_name"]), request["tool_input"]
+        try:
+            decision = self._policy(name, cast(Mapping[str, object], arguments))
+        except Exception as error:
+            self._note_refusal(tool_use_id, f"Refused: the policy failed: {error!r}")
+            raise  # on_failure="block" refuses the tool
+        if not decision.allowed:
+            self._note_refusal(tool_use_id, decision.reason)
+        return {
+            "hookSpecificOutput": {
+                "hookEventName": "PreToolUse",
+                "permissionDecision": "allow" if decision.allowed else "deny",
+                "permissionDecisionReason": decision.reason,
+            }
+        }
+
+    def _note_refusal(self, tool_use_id: str | None, reason: str) -> None:
+        if self._reader is not None and tool_use_id is not None:
+            self._reader.refused(tool_use_id, reason)
+
+
+async def _refuse_what_is_asked(
+    name: str, arguments: dict[str, object], context: ToolPermissionContext
+) -> PermissionResultDeny:
+    """What the hook allowed and Claude Code would still ask a person about."""
+    return PermissionResultDeny(message="Refused: Claude Code would ask a person, there is none.")
+
+
+async def _user_message(
+    prompt: str, key: str, *, composed: bool
+) -> AsyncIterator[dict[str, object]]:
+    yield {
+        "type": "user",
+        "message": {"role": "user", "content": prompt},
+        "parent_tool_use_id": None,
+        "uuid": key,
+        "client_composed": composed,
+    }
+
+
+def _answers(result: ResultMessage, key: str) -> bool:
+    """Whether this is the result of that prompt, not of a turn Claude Code began by itself."""
+    if result.user_message_uuids:
+        return key in result.user_message_uuids
+    return result.origin is None
