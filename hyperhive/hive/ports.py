@@ -351,11 +351,14 @@ class Transaction(Protocol):
 class Store(Protocol):
     """Durable state. Functions run whole on the database's thread, off the loop."""
 
-    async def write(self, change: Callable[[Transaction], T]) -> T:
+    async def write(self, change: Callable[[Transaction], T], *, essential: bool = False) -> T:
         """Run `change` in a savepoint and return its result once it is durable.
 
         What it raises undoes only its own changes and is raised here. Never cancelled half-way.
         Raises StorageFull, StorageError or Busy when the commit fails.
+
+        `essential` changes are still accepted on a full disk, from a reserve: what settles, stops,
+        ends or deletes. They may run twice, the first run undone.
         """
 
     async def read(self, query: Callable[[Transaction], T]) -> T:

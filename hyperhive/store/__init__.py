@@ -1,0 +1,1 @@
+"""Adapter: durable state in one SQLite database, behind the ports of the rules."""

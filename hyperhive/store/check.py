@@ -1,0 +1,118 @@
+"""Whether a database may be opened: never an empty new one over an old one, never a damaged one."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import stat
+import threading
+from contextlib import closing
+from pathlib import Path
+
+from hyperhive.store.failures import DatabaseRefused
+from hyperhive.store.lock import Mark
+from hyperhive.store.schema import (
+    APPLICATION_ID,
+    Migrations,
+    expected_objects,
+    objects,
+    version,
+)
+from hyperhive.store.wal import wal_bytes, wal_path
+
+log = logging.getLogger(__name__)
+
+RESTORE = "it was left as it is: move it away and restore a backup"
+
+
+def check_file(path: Path, mark: Mark) -> bool:
+    """Look at the files without SQLite; whether there is a database. Raises DatabaseRefused."""
+    in_log = wal_bytes(path)
+    if not os.path.lexists(path):
+        if mark or in_log is not None:
+            raise DatabaseRefused(path, "the database is gone", _anew(path, "put it back"))
+        return False
+    _check_access(path)
+    _check_header(path, in_log)
+    if mark == "open" and in_log is None:
+        problem = f"{wal_path(path).name} is gone, and with it what was acknowledged last"
+        raise DatabaseRefused(path, problem, _anew(path, "put it back"))
+    if mark == "clean" and in_log:
+        problem = f"it was closed completely, but {wal_path(path).name} has appeared since"
+        raise DatabaseRefused(path, problem, "move that file away")
+    return True
+
+
+def check_contents(path: Path, mark: Mark, migrations: Migrations, seconds: float) -> None:
+    """Look at schema and pages without writing anything. Raises DatabaseRefused, sqlite3.Error.
+
+    After a clean end the pages are checked, after a crash the indexes against their tables too.
+    """
+    # Read only, as the last writer to close would fold even a foreign log into the database.
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
+        found = version(connection)
+        if found > len(migrations):
+            problem = f"it has schema {found}, this hyperhive knows {len(migrations)}"
+            raise DatabaseRefused(path, problem, "run the newer hyperhive again")
+        if objects(connection) != expected_objects(migrations[:found]) or not found:
+            raise DatabaseRefused(path, f"its schema is not that of version {found}", RESTORE)
+        pragma = "quick_check" if mark == "clean" else "integrity_check"
+        if damage := _damage(connection, pragma, seconds):
+            raise DatabaseRefused(path, f"it is damaged ({damage})", RESTORE)
+
+
+def _check_access(path: Path) -> None:
+    status = path.lstat()
+    if not stat.S_ISREG(status.st_mode):
+        raise DatabaseRefused(path, "it is not a regular file", "move it away")
+    if status.st_uid != os.geteuid():
+        problem = f"it belongs to uid {status.st_uid}, hyperhive runs as {os.geteuid()}"
+        raise DatabaseRefused(path, problem, "change its owner, or run as that user")
+    # Root could write to it all the same: somebody has set this on purpose.
+    if not status.st_mode & stat.S_IWUSR:
+        raise DatabaseRefused(path, "it is read-only", "chmod u+w it")
+
+
+def _check_header(path: Path, in_log: int | None) -> None:
+    """The first 100 bytes (sqlite.org/fileformat2.html, section 1.3)."""
+    with path.open("rb") as file:
+        header = file.read(100)
+    if not header:
+        raise DatabaseRefused(path, "it is empty", RESTORE)
+    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
+        raise DatabaseRefused(path, "it is not a database, or damaged", RESTORE)
+    application_id = int.from_bytes(header[68:72], "big")
+    if application_id != APPLICATION_ID:
+        problem = f"it is a database of another program (application id {application_id:#x})"
+        raise DatabaseRefused(path, problem, "move it away")
+    if in_log and header[18:20] != b"\2\2":
+        problem = f"it says that it needs no log, but there is {wal_path(path).name}"
+        raise DatabaseRefused(path, problem, RESTORE)
+    journal = path.with_name(path.name + "-journal")
+    if journal.exists():
+        problem = f"{journal.name} is not of this database, SQLite would apply it"
+        raise DatabaseRefused(path, problem, "move that file away")
+
+
+def _damage(connection: sqlite3.Connection, pragma: str, seconds: float) -> str | None:
+    """The first finding. A check that takes too long is stopped and counts as good so far."""
+    timer = threading.Timer(seconds, connection.interrupt)
+    timer.start()
+    try:
+        (finding,) = connection.execute(f"PRAGMA {pragma}(1)").fetchone()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+            raise
+        log.warning("the check of the database was stopped after %s s; no damage so far", seconds)
+        return None
+    finally:
+        timer.cancel()
+        timer.join()
+    return None if finding == "ok" else str(finding)
+
+
+def _anew(path: Path, remedy: str) -> str:
+    lock = path.with_name(path.name + ".lock").name
+    return f"{remedy}, or restore a backup; to go on without, delete {lock} and {path.name}-wal"

@@ -1,0 +1,47 @@
+"""One SQLite connection on a thread of its own, to which whole functions are handed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any, Generic, ParamSpec, TypeVar
+
+import aiosqlite
+
+P = ParamSpec("P")
+T = TypeVar("T")
+W = TypeVar("W")
+
+
+class ConnectionThread(Generic[W]):
+    """Functions run one after the other; a caller that is cancelled stops waiting, not running.
+
+    `worker` works on the connection: it is made on the thread, and its methods are run there.
+    """
+
+    def __init__(
+        self, connect: Callable[[], sqlite3.Connection], work: Callable[[sqlite3.Connection], W]
+    ) -> None:
+        self._connect = connect
+        self._work = work
+        self._aiosqlite = aiosqlite.Connection(self._connected, iter_chunk_size=1)
+        self.worker: W
+
+    async def start(self) -> None:
+        """Raises what `connect` raises; the thread has ended then."""
+        _ = await self._aiosqlite
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        # The public methods run statement by statement: other tasks' statements would come in
+        # between, and each would cost two changes of threads.
+        execute: Any = self._aiosqlite._execute
+        result: T = await execute(function, *args, **kwargs)
+        return result
+
+    async def close(self) -> None:
+        await self._aiosqlite.close()
+
+    def _connected(self) -> sqlite3.Connection:
+        connection = self._connect()
+        self.worker = self._work(connection)
+        return connection

@@ -1,0 +1,179 @@
+"""The port `Store` on one SQLite file: one writer that takes whatever waits, readers beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from hyperhive.hive.ports import Transaction
+from hyperhive.hive.records import Event
+from hyperhive.protocol.errors import StorageError, Unavailable
+from hyperhive.store.batch import Batches, Change
+from hyperhive.store.connection import ConnectionThread
+from hyperhive.store.lock import Lock
+from hyperhive.store.opening import Tuning, open_reader, open_writer
+from hyperhive.store.reader import Reader
+from hyperhive.store.reserve import Reserve
+from hyperhive.store.wal import WalLimit, wal_bytes
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+Listener = Callable[[Sequence[Event]], None]
+
+MAX_BATCH = 256
+"""Changes in one transaction: more would not be faster, only later."""
+
+READERS = 2
+
+
+class Database:
+    """Made by `open`, ended by `close`."""
+
+    def __init__(self, path: Path, lock: Lock, tuning: Tuning) -> None:
+        self._path = path
+        self._lock = lock
+        self._tuning = tuning
+        self._reserve = Reserve(path, tuning.reserve_bytes)
+        wal = WalLimit(path, tuning.wal_limit)
+        self._writer = ConnectionThread(
+            self._open_writer, lambda connection: Batches(connection, self._reserve, wal)
+        )
+        self._readers = [
+            ConnectionThread(
+                lambda: open_reader(path, tuning),
+                lambda connection: Reader(connection, tuning.read_seconds),
+            )
+            for _ in range(READERS)
+        ]
+        self._idle: asyncio.LifoQueue[ConnectionThread[Reader]] = asyncio.LifoQueue()
+        self._waiting: deque[Change] = deque()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._listeners: list[Listener] = []
+        self._task: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(cls, path: Path, tuning: Tuning | None = None) -> Database:
+        """Open the database, or create it in a directory where there never was one.
+
+        Raises DatabaseRefused, whose message names the file and the remedy.
+        """
+        lock = Lock(path)
+        database = cls(path, lock, tuning or Tuning())
+        await database._start()
+        return database
+
+    async def write(self, change: Callable[[Transaction], T], *, essential: bool = False) -> T:
+        if self._closing:
+            raise Unavailable("the database is being closed")
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append(Change(change, essential, answer))
+        self._wake.set()
+        return await answer
+
+    async def read(self, query: Callable[[Transaction], T]) -> T:
+        if self._closing:
+            raise Unavailable("the database is being closed")
+        reader = await self._idle.get()
+        try:
+            if self._closing:
+                raise Unavailable("the database is being closed")
+            return await reader.run(reader.worker.run, query)
+        finally:
+            self._idle.put_nowait(reader)
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    async def close(self) -> None:
+        """Write what waits, fold the log into the database, let the next instance in."""
+        self._closing = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+            self._task = None
+            await self._stop()
+
+    # --- the writer ---
+
+    async def _write(self) -> None:
+        """Until it is closed and nothing waits any more."""
+        while self._waiting or not self._closing:
+            if not self._waiting:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            size = min(len(self._waiting), MAX_BATCH)
+            await self._write_batch([self._waiting.popleft() for _ in range(size)])
+
+    async def _write_batch(self, changes: list[Change]) -> None:
+        try:
+            events = await self._writer.run(self._writer.worker.run, changes)
+        except Exception:
+            log.exception("a batch of changes was not written")
+            events = []
+            for change in changes:
+                change.error = StorageError("the database failed; see the log")
+        if events:
+            self._publish(events)
+        for change in changes:
+            change.settle()
+
+    def _publish(self, events: Sequence[Event]) -> None:
+        for listener in tuple(self._listeners):
+            try:
+                listener(events)
+            except Exception:
+                log.exception("a listener to events failed")
+
+    # --- start and end ---
+
+    def _open_writer(self) -> sqlite3.Connection:
+        self._reserve.release_if_tight()
+        return open_writer(self._path, self._lock, self._tuning)
+
+    async def _start(self) -> None:
+        try:
+            await self._writer.start()
+        except BaseException:
+            self._lock.release()
+            raise
+        try:
+            for reader in self._readers:
+                await reader.start()
+                self._idle.put_nowait(reader)
+            await self._writer.run(self._reserve.take)
+        except BaseException:
+            await self._stop()
+            raise
+        self._task = asyncio.create_task(self._write(), name="store writer")
+
+    async def _stop(self) -> None:
+        """The last connection to close folds the log in, unless writing has failed before."""
+        sound = await self._writer.run(self._mark_closing)
+        if not sound:
+            await self._writer.close()
+        for reader in self._readers:
+            await reader.close()
+        if sound:
+            await self._writer.close()
+        if sound and not wal_bytes(self._path):
+            self._lock.write("clean")
+        self._lock.release()
+
+    def _mark_closing(self) -> bool:
+        """On the writer's thread; whether the files can be brought to a clean end."""
+        if self._writer.worker.failed is not None:
+            return False
+        try:
+            self._lock.write("closing")
+        except OSError as error:
+            log.error("%s: %s", self._lock.path, error.strerror)
+            return False
+        return True

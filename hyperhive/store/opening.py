@@ -1,0 +1,121 @@
+"""From a path to a connection that may be written to, or to a refusal that names the remedy."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from hyperhive.protocol.errors import Busy, StorageFull
+from hyperhive.store.check import RESTORE, check_contents, check_file
+from hyperhive.store.failures import DatabaseRefused, typed
+from hyperhive.store.lock import Lock
+from hyperhive.store.schema import APPLICATION_ID, Migrations, migrate, packaged_migrations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """What only tests and measurements change."""
+
+    synchronous: Literal["FULL", "NORMAL"] = "FULL"
+    """NORMAL loses acknowledged changes at a power cut: it is how tests see that they can fail."""
+    reserve_bytes: int = 64 * 2**20
+    wal_limit: int = 512 * 2**20
+    """Bytes of write-ahead log above which only essential changes are accepted."""
+    busy_seconds: float = 5.0
+    """How long a change waits for another process that holds the database's lock."""
+    read_seconds: float = 10.0
+    """After which a query is stopped: it keeps the write-ahead log from being emptied."""
+    check_seconds: float = 4.0
+    """What the check at start may take; the rest of a large database is not looked at."""
+    migrations: Migrations = field(default_factory=packaged_migrations)
+
+
+def open_writer(path: Path, lock: Lock, tuning: Tuning) -> sqlite3.Connection:
+    """Create, check or migrate the database and mark it open. Raises DatabaseRefused."""
+    try:
+        if check_file(path, lock.mark):
+            check_contents(path, lock.mark, tuning.migrations, tuning.check_seconds)
+        else:
+            _create(path, tuning.migrations)
+        connection = _connect(path, tuning)
+        try:
+            # The log exists by now; from here on its absence would be a loss.
+            sync_directory(path.parent)
+            lock.write("open")
+            migrate(connection, tuning.migrations)
+        except BaseException:
+            lock.write("closing")
+            connection.close()
+            raise
+    except sqlite3.Error as error:
+        raise _refused(path, error) from error
+    except OSError as error:
+        remedy = "check the owner and mode of the file and of its directory"
+        raise DatabaseRefused(path, f"cannot be opened: {error.strerror}", remedy) from error
+    return connection
+
+
+def open_reader(path: Path, tuning: Tuning) -> sqlite3.Connection:
+    """A second connection to a database that is open; SQLite refuses to write through it."""
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, cached_statements=256
+    )
+    connection.execute(f"PRAGMA busy_timeout = {tuning.busy_seconds * 1000:.0f}")
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def sync_directory(directory: Path) -> None:
+    """Make names in it durable (fsync(2): a file's fsync does not cover its directory entry)."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _create(path: Path, migrations: Migrations) -> None:
+    """The database appears under its name complete and durable, or not at all."""
+    unfinished = path.with_name(path.name + ".new")
+    for name in (unfinished.name, f"{unfinished.name}-journal", f"{unfinished.name}-wal"):
+        with suppress(FileNotFoundError):
+            path.with_name(name).unlink()
+    os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    with closing(sqlite3.connect(unfinished, isolation_level=None)) as connection:
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        migrate(connection, migrations)
+        connection.execute("PRAGMA journal_mode = WAL")
+    unfinished.rename(path)
+    sync_directory(path.parent)
+
+
+def _connect(path: Path, tuning: Tuning) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, cached_statements=256)
+    for setting in (
+        f"busy_timeout = {tuning.busy_seconds * 1000:.0f}",
+        "journal_mode = WAL",
+        f"synchronous = {tuning.synchronous}",
+        "foreign_keys = ON",
+        "trusted_schema = OFF",
+        "cell_size_check = ON",  # meets a damaged page as an error, not as odd rows
+        "temp_store = MEMORY",  # savepoints need no file that a full disk would refuse
+        "cache_size = -32768",  # KiB
+        "wal_autocheckpoint = 1000",  # pages
+        f"journal_size_limit = {64 * 2**20}",
+    ):
+        connection.execute(f"PRAGMA {setting}").fetchall()
+    return connection
+
+
+def _refused(path: Path, error: sqlite3.Error) -> DatabaseRefused:
+    failure = typed(error)
+    if isinstance(failure, StorageFull):
+        return DatabaseRefused(path, "no space left to open it", "free some space on its disk")
+    if isinstance(failure, Busy):
+        return DatabaseRefused(path, "it is locked by another program", "close that program")
+    return DatabaseRefused(path, f"it cannot be used ({error})", RESTORE)
