@@ -69,8 +69,9 @@ class AdminClient(AbstractAsyncContextManager["AdminClient"]):
             raise self._unavailable(error) from None
 
     def _unavailable(self, error: BaseException) -> HiveError:
+        cause = str(error) or type(error).__name__
         return Unavailable(
-            f"no hyperhive service answers at {self._socket} ({error or type(error).__name__}); "
+            f"no hyperhive service answers at {self._socket} ({cause}); "
             "is it running, and may you use its socket?"
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,6 @@ import click
 from hyperhive.admin.client import AdminClient
 
 T = TypeVar("T")
-F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULT_SOCKET = "/run/hyperhive/service/admin.sock"
 
@@ -53,4 +53,4 @@ def show(answer: Any, as_json: bool, text: Callable[[], str]) -> None:
 
 def text_argument(value: str) -> str:
     """The argument itself, or standard input for `-`."""
-    return click.get_text_stream("stdin").read() if value == "-" else value
+    return sys.stdin.read() if value == "-" else value

@@ -1,0 +1,43 @@
+"""Tells a person what happens in the swarm, line by line as it happens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import sys
+
+import click
+
+from hyperhive.admin.client import AdminClient
+from hyperhive.demo.transcript import Transcript
+from hyperhive.protocol.errors import HiveError
+
+CATCH_UP_SECONDS = 10.0
+
+
+class Teller:
+    """Prints the transcript of the whole event log; `run` is its task."""
+
+    def __init__(self, client: AdminClient) -> None:
+        self._client = client
+        self._seen = 0
+        self._progress = asyncio.Event()
+        columns = shutil.get_terminal_size((100, 24)).columns
+        self.transcript = Transcript(columns, sys.stdout.isatty())
+
+    async def run(self) -> None:
+        with contextlib.suppress(HiveError):  # the service's end is reported by who runs it
+            async for event in self._client.events(0):
+                for line in self.transcript.lines(event):
+                    click.echo(line)
+                self._seen = int(event.get("seq", self._seen))
+                self._progress.set()
+
+    async def reach(self, seq: int) -> None:
+        """Until this event was told, at most CATCH_UP_SECONDS."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CATCH_UP_SECONDS):
+                while self._seen < seq:
+                    self._progress.clear()
+                    await self._progress.wait()
