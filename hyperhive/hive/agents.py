@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
+from hyperhive.hive.mail import once
 from hyperhive.hive.policy import AgentPolicy, Policy
 from hyperhive.hive.ports import Clock, Store, Transaction
-from hyperhive.hive.records import Agent, Approval, Operation, OperationKind
+from hyperhive.hive.records import OPERATOR_ID, Agent, Approval, Operation, OperationKind
 from hyperhive.protocol.errors import Conflict, Forbidden, InvalidField, NotFound
 from hyperhive.protocol.model import MANAGER, OPERATOR
+from hyperhive.protocol.verbs import RequestSpawn
 
 
 class Agents:
@@ -78,17 +80,33 @@ class Agents:
         )
         return agent
 
-    async def spawn(self, name: str, description: str = "") -> Agent:
-        """The operator's direct way."""
+    async def spawn(self, name: str, description: str = "", key: str = "") -> Agent:
+        """The operator's direct way; with a `key` a repeat gives the agent of the first time."""
 
         def change(tx: Transaction) -> Agent:
-            self.check_free(tx, name)
-            agent = self._create(tx, name, self._policy.spawned, "spawned", description)
-            tx.operations.add("spawn", agent.id, agent.name, OPERATOR, self._clock.now())
-            self._audit(tx, OPERATOR, "agent.spawn", name)
-            return agent
+            if not key:
+                return self._spawn(tx, name, description)
+            request = RequestSpawn(name=name, description=description, key=key)
+            agent_id = once(
+                tx,
+                self._clock,
+                OPERATOR_ID,
+                key,
+                request,
+                lambda: self._spawn(tx, name, description).id,
+            )
+            if agent := tx.agents.get(agent_id):
+                return agent
+            raise NotFound(f"the agent {name!r} made with this key is gone")
 
         return await self._store.write(change)
+
+    def _spawn(self, tx: Transaction, name: str, description: str) -> Agent:
+        self.check_free(tx, name)
+        agent = self._create(tx, name, self._policy.spawned, "spawned", description)
+        tx.operations.add("spawn", agent.id, agent.name, OPERATOR, self._clock.now())
+        self._audit(tx, OPERATOR, "agent.spawn", name)
+        return agent
 
     def _create(
         self,
