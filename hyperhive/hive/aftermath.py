@@ -43,7 +43,9 @@ class Aftermath:
         agent = await self._store.read(lambda tx: tx.agents.by_name(name))
         if agent is None:
             return None
-        expected = await self._store.write(lambda tx: self._record(tx, agent.id, ended))
+        expected = await self._store.write(
+            lambda tx: self._record(tx, agent.id, ended), essential=True
+        )
         await self._leases.lose_all(agent.id, blame=not expected)
         return agent
 
@@ -98,7 +100,7 @@ class Aftermath:
         def change(tx: Transaction) -> None:
             tx.events.append("started", agent.name, {}, self._clock.now())
 
-        await self._store.write(change)
+        await self._store.write(change, essential=True)
 
     async def stopped(self, agent: Agent) -> None:
         """Stopped on purpose: nothing it held is to blame."""
@@ -115,7 +117,7 @@ class Aftermath:
             self._questions.withdraw_for(tx, agent)
             tx.events.append("agent", agent.name, {"state": "purged"}, self._clock.now())
 
-        await self._store.write(change)
+        await self._store.write(change, essential=True)
 
     async def finish(self, operation: Operation, error: str) -> None:
         """The operation is over; whoever waits for it is told."""
@@ -135,7 +137,7 @@ class Aftermath:
             if over.kind == "destroy" and agent is not None:
                 self._approvals.withdraw_for(tx, agent)
 
-        await self._store.write(change)
+        await self._store.write(change, essential=True)
 
     def _tell(self, tx: Transaction, over: Operation) -> None:
         event = {

@@ -166,7 +166,7 @@ class Agents:
             self._audit(tx, actor, f"agent.{kind}", name)
             return operation
 
-        return await self._store.write(change)
+        return await self._store.write(change, essential=True)
 
     async def destroy(self, name: str, purge: bool) -> Operation:
         """The operator's direct way: stop and put aside, or with `purge` wipe for good."""
@@ -181,7 +181,7 @@ class Agents:
                 raise Conflict(f"{name} is destroyed already; purge it to remove its files")
             return self.order_destroy(tx, agent, OPERATOR, purge, None)
 
-        return await self._store.write(change)
+        return await self._store.write(change, essential=True)
 
     def order_destroy(
         self, tx: Transaction, agent: Agent, actor: str, purge: bool, approval_id: int | None

@@ -138,7 +138,7 @@ class Broker:
                 tx.messages.settle(ids, "acked", "read", self._clock.now())
                 tx.events.append("inbox_read", None, {}, self._clock.now())
 
-        await self._store.write(change)
+        await self._store.write(change, essential=True)
 
     async def expire(self) -> int:
         """Settle messages whose own deadline has passed; returns how many."""
@@ -151,7 +151,7 @@ class Broker:
 
         if not await self._store.read(lambda tx: bool(tx.messages.expired(self._clock, 1))):
             return 0
-        return await self._store.write(change)
+        return await self._store.write(change, essential=True)
 
 
 def message_json(delivery: Delivery) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class Housekeeping:
         ]
         total = 0
         for step in steps:
-            while gone := await self._store.write(step):
+            while gone := await self._store.write(step, essential=True):
                 total += gone
         await self._store.write(lambda tx: tx.logins.remove_expired(self._clock))
         return total

@@ -95,7 +95,7 @@ class Leases:
                 tx.messages.settle(settled, "acked", "handled", now)
                 tx.events.append("settled", None, {"deliveries": settled, "as": "acked"}, now)
 
-        await self._store.write(change)
+        await self._store.write(change, essential=True)
 
     # --- deadlines ---
 
@@ -116,7 +116,7 @@ class Leases:
                 _close_turns(tx, self._clock, None, None)
             return tx.messages.leased()
 
-        holders = await self._store.write(change)
+        holders = await self._store.write(change, essential=True)
         open_turns = await self._store.read(lambda tx: tx.turns.open())
         for agent_id, instance in {(d.recipient_id, d.instance or "") for d in holders} | {
             (t.agent_id, t.instance) for t in open_turns
@@ -154,7 +154,7 @@ class Leases:
             return _close_turns(tx, self._clock, agent_id, instance) or bool(held)
 
         self._deadlines.pop((agent_id, instance), None)
-        await self._store.write(change)
+        await self._store.write(change, essential=True)
 
     async def lose_all(self, agent_id: int, *, keep: str | None = None, blame: bool = True) -> None:
         """Like `lose` for every holder of this agent but `keep`."""

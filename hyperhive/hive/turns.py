@@ -199,7 +199,7 @@ class Turns:
                 turn = self._settle(tx, agent, turn, report)
             return {"turn": turn.id, "result": turn.state}
 
-        return await self._store.write(change)
+        return await self._store.write(change, essential=True)
 
     def _own(
         self, tx: Transaction, agent_id: int, instance: str, turn_id: str
