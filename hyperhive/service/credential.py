@@ -28,15 +28,25 @@ def read_credential(path: Path) -> Credential:
 
     Raises InvalidField when the file is missing, not a single token, or readable by others.
     """
+    token = _read_secret(path, "credentialFile")
+    return Credential("oauth_token" if token.startswith(_OAUTH_PREFIX) else "api_key", token)
+
+
+def read_token(path: str | None) -> str | None:
+    """The dashboard's fixed token, if there is one. Raises InvalidField like read_credential."""
+    return _read_secret(Path(path), "dashboard.tokenFile") if path else None
+
+
+def _read_secret(path: Path, field: str) -> str:
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             data = file.read(_MAX_BYTES + 1)
     except OSError as error:
-        raise InvalidField("credentialFile", f"{path} cannot be read: {error.strerror}") from None
+        raise InvalidField(field, f"{path} cannot be read: {error.strerror}") from None
     if mode & 0o077:
-        raise InvalidField("credentialFile", f"{path} can be read by others; run: chmod 600 {path}")
+        raise InvalidField(field, f"{path} can be read by others; run: chmod 600 {path}")
     text = data.decode("ascii", errors="replace").strip()
     if len(data) > _MAX_BYTES or not re.fullmatch(r"[\x21-\x7e]+", text):
-        raise InvalidField("credentialFile", f"{path} must hold one API key or OAuth token")
-    return Credential("oauth_token" if text.startswith(_OAUTH_PREFIX) else "api_key", text)
+        raise InvalidField(field, f"{path} must hold one token on one line")
+    return text
