@@ -67,6 +67,8 @@ class Messages(Queue):
             " expires_boottime, ?, ?, ?, iif(?, NULL, sent_at) FROM messages WHERE id = ?",
             (recipient_id, recipient, state, queued, message_id),
         )
+        if not cursor.rowcount:
+            raise LookupError(f"there is no message {message_id}")
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
@@ -102,8 +104,10 @@ class Messages(Queue):
             )
         if state in ("accepted", "leased"):
             return self._deliveries(
-                "SELECT * FROM delivery_rows WHERE state = ? AND settled_at IS NULL"
-                " ORDER BY id DESC LIMIT ?",
+                "SELECT * FROM delivery_rows WHERE id IN ("
+                "  SELECT id FROM deliveries INDEXED BY deliveries_queue"
+                "  WHERE state = ? AND settled_at IS NULL ORDER BY id DESC LIMIT ?"
+                ") ORDER BY id DESC",
                 *(state, limit),
             )
         return self._deliveries(

@@ -42,7 +42,9 @@ class Turns:
 
     def open(self, agent_id: int | None = None) -> list[Turn]:
         if agent_id is None:
-            return self._turns("SELECT * FROM turns WHERE state = 'open' ORDER BY rowid")
+            return self._turns(
+                "SELECT * FROM turns INDEXED BY turns_open WHERE state = 'open' ORDER BY rowid"
+            )
         return self._turns(
             "SELECT * FROM turns WHERE state = 'open' AND agent_id = ? ORDER BY rowid", agent_id
         )
