@@ -1,0 +1,47 @@
+"""The dashboard's application: every route, behind one guard."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from hyperhive.dashboard import actions, entry, guard, live, pages, render, security
+from hyperhive.dashboard.answers import errors
+from hyperhive.dashboard.assets import static
+from hyperhive.dashboard.forms import MAX_FORM
+from hyperhive.dashboard.metrics import metrics
+from hyperhive.dashboard.options import HIVE, OPTIONS, DashboardOptions
+from hyperhive.hive.hive import Hive
+
+__all__ = ["DashboardOptions", "make_app"]
+
+
+def make_app(hive: Hive, options: DashboardOptions) -> web.Application:
+    """The application to serve on `options.host` and `options.port`.
+
+    Raises InvalidField for an entry of `options.allowed_hosts` that is no address.
+    """
+    app = web.Application(middlewares=[errors, guard.guard], client_max_size=MAX_FORM)
+    app[HIVE] = hive
+    app[OPTIONS] = options
+    for part in (guard, security, render, live):
+        part.setup(app)
+    app.router.add_routes(
+        [
+            web.get("/", pages.swarm),
+            web.get("/agents/{name}", pages.agent),
+            web.get("/agents/{name}/log", pages.turn_log),
+            web.get("/api/state", pages.api_state),
+            web.get("/approvals/{id}", pages.approval),
+            web.get("/audit", pages.audit),
+            web.get("/events", live.events, allow_head=False),
+            web.get("/healthz", pages.healthz),
+            web.get("/login", pages.login),
+            web.get("/messages", pages.messages),
+            web.get("/metrics", metrics),
+            web.get("/static/{version}/{path:.+}", static),
+            web.post("/login", entry.login),
+            web.post("/logout", entry.logout),
+            *(web.post(path, handler) for path, handler in actions.POSTS),
+        ]
+    )
+    return app

@@ -1,0 +1,155 @@
+"""What the pages show, read in one transaction so that each shows one moment of the swarm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from hyperhive.dashboard.text import system_facts
+from hyperhive.hive.hive import Hive
+from hyperhive.hive.ports import Transaction
+from hyperhive.hive.records import OPERATOR_ID, Agent, Delivery, DeliveryState, Event
+from hyperhive.hive.views import approval_view, audit_view, delivery_view, event_view
+from hyperhive.protocol.errors import NotFound
+
+Content = dict[str, Any]
+
+FLOW = 50
+INBOX = 50
+AGENT_INBOX = 30
+TURN_LOG = 200
+PAGE = 100
+RESOLVED = 10
+
+
+def counts(tx: Transaction) -> dict[str, int]:
+    """What waits for the operator, as the menu and the title show it."""
+    return {
+        "questions": len(tx.questions.open(target_id=OPERATOR_ID)),
+        "approvals": len(tx.approvals.open()),
+        "unread": len(tx.messages.queued(OPERATOR_ID)),
+    }
+
+
+def swarm(hive: Hive, tx: Transaction) -> Content:
+    views = hive.views
+    opened = [views.question(q) for q in tx.questions.open()]
+    resolved = [views.question(q) for q in tx.questions.recent(50) if q.state != "open"]
+    decided = [approval_view(a) for a in tx.approvals.recent(50)]
+    return {
+        "after": tx.events.last(),
+        "counts": counts(tx),
+        "agents": [views.agent(tx, a) for a in tx.agents.all()],
+        "questions": [q for q in opened if q["target"] == "operator"],
+        "peer_questions": [q for q in opened if q["target"] != "operator"],
+        "resolved_questions": resolved[:RESOLVED],
+        "approvals": [approval_view(a) for a in tx.approvals.open()],
+        "decided_approvals": [a for a in decided if a["resolved_at"]][:RESOLVED],
+        "flow": letters(tx.messages.recent(limit=FLOW)),
+        "inbox": letters(tx.messages.inbox(OPERATOR_ID, limit=INBOX)),
+    }
+
+
+def agent(hive: Hive, tx: Transaction, name: str) -> Content:
+    """Raises NotFound."""
+    found = find_agent(tx, name)
+    return {
+        "after": tx.events.last(),
+        "counts": counts(tx),
+        "agent": hive.views.agent_details(tx, found),
+        "log": turn_log(tx, name, 0),
+        "inbox": letters(tx.messages.inbox(found.id, limit=AGENT_INBOX)),
+    }
+
+
+def turn_log(tx: Transaction, name: str, after: int) -> list[Content]:
+    """The agent's newest turn events numbered above `after`, oldest first."""
+    events = tx.events.turn_log(name, TURN_LOG)
+    return [log_line(e) for e in reversed(events) if e.seq > after]
+
+
+def log_line(event: Event) -> Content:
+    return {**event_view(event), "kind": event.kind.removeprefix("turn_")}
+
+
+def messages(
+    tx: Transaction, name: str, state: DeliveryState | None, before: int | None
+) -> Content:
+    """One page of the flow; `state` shows the newest of one state, e.g. dead letters."""
+    of = _correspondent(tx, name)
+    if state is not None:
+        found = [d for d in tx.messages.in_state(state, PAGE) if of in (None, d.recipient_id)]
+    else:
+        found = tx.messages.recent(of, limit=PAGE, before=before)
+    full = state is None and len(found) == PAGE
+    return {
+        "after": tx.events.last(),
+        "counts": counts(tx),
+        "names": [a.name for a in tx.agents.all()],
+        "flow": letters(found),
+        "older": found[-1].id if full else None,
+    }
+
+
+def _correspondent(tx: Transaction, name: str) -> int | None:
+    if not name:
+        return None
+    return OPERATOR_ID if name == "operator" else find_agent(tx, name).id
+
+
+def approval(hive: Hive, tx: Transaction, approval_id: int) -> Content:
+    """Raises NotFound."""
+    found = tx.approvals.get(approval_id)
+    if found is None:
+        raise NotFound(f"there is no approval {approval_id}")
+    subject = tx.agents.get(found.agent_id) if found.agent_id else None
+    return {
+        "after": tx.events.last(),
+        "counts": counts(tx),
+        "approval": approval_view(found),
+        "subject": hive.views.agent(tx, subject) if subject else None,
+    }
+
+
+def audit(tx: Transaction, before: int | None) -> Content:
+    entries = [audit_view(e) for e in tx.audit.recent(PAGE, before)]
+    return {
+        "after": tx.events.last(),
+        "counts": counts(tx),
+        "entries": entries,
+        "older": entries[-1]["id"] if len(entries) == PAGE else None,
+    }
+
+
+def state(hive: Hive, tx: Transaction) -> Content:
+    """`/api/state`: the swarm for programs."""
+    views = hive.views
+    return {
+        "event": tx.events.last(),
+        "agents": [views.agent(tx, a) for a in tx.agents.all()],
+        "questions": [views.question(q) for q in tx.questions.open()],
+        "approvals": [approval_view(a) for a in tx.approvals.open()],
+        "unread": counts(tx)["unread"],
+        "dead_letters": len(tx.messages.in_state("dead")),
+    }
+
+
+def find_agent(tx: Transaction, name: str) -> Agent:
+    """The agent with this name, destroyed ones included. Raises NotFound."""
+    if found := tx.agents.by_name(name):
+        return found
+    raise NotFound(f"there is no agent {name!r}")
+
+
+def letters(deliveries: Iterable[Delivery]) -> list[Content]:
+    """Deliveries as messages: neighbours that carry the same one are one, with all recipients."""
+    found: list[Content] = []
+    for delivery in deliveries:
+        view = delivery_view(delivery)
+        recipient = {name: view[name] for name in ("to", "state", "attempt", "outcome")}
+        if found and found[-1]["id"] == view["id"]:
+            found[-1]["recipients"].insert(0, recipient)
+        else:
+            facts = system_facts(view["kind"], view["body"])
+            found.append({**view, "facts": facts, "recipients": [recipient]})
+    return found

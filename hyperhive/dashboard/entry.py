@@ -1,0 +1,33 @@
+"""Coming and going of the operator: a code or the token for a session, and its end."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from hyperhive.dashboard import forms, pages
+from hyperhive.dashboard.actions import Done, answer_done, refused
+from hyperhive.dashboard.guard import ORIGIN, SESSION
+from hyperhive.dashboard.live import STREAMS
+from hyperhive.dashboard.render import Failed
+from hyperhive.dashboard.security import LOGINS, delete_cookie, set_cookie
+from hyperhive.protocol.errors import HiveError
+from hyperhive.protocol.schema import parse
+
+
+async def login(request: web.Request) -> web.StreamResponse:
+    try:
+        form = parse(forms.Login, await forms.read_form(request))
+        session = await request.app[LOGINS].begin(form.code.strip())
+    except HiveError as error:
+        return await refused(request, pages.login, Failed(request.path, {}, error))
+    response = answer_done(request, Done("You are logged in.", leave=True))
+    set_cookie(response, request[ORIGIN], session)
+    return response
+
+
+async def logout(request: web.Request) -> web.StreamResponse:
+    await request.app[LOGINS].end(request[SESSION])
+    request.app[STREAMS].end(request[SESSION])
+    response = answer_done(request, Done("You are logged out.", "/login", leave=True))
+    delete_cookie(response, request[ORIGIN])
+    return response

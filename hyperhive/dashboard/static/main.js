@@ -1,0 +1,13 @@
+// Wires the page: every part works on what the server rendered, and the page works without any.
+
+import { tick } from "./clock.js";
+import { watchForms } from "./forms.js";
+import { follow, refreshSoon } from "./live.js";
+import { pasteCode } from "./login.js";
+import { followLog } from "./log.js";
+
+tick();
+watchForms(refreshSoon);
+pasteCode();
+followLog();
+follow();

@@ -1,0 +1,135 @@
+"""Values as people read them; text of agents loses nothing and hides nothing."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Callable
+from typing import Any
+
+_CONTROL_PICTURES = 0x2400
+_DELETE = 0x7F
+_HIDDEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+"""Unicode categories without a shape of their own: controls, bidi marks, tags, unassigned."""
+
+
+def visible(text: str) -> str:
+    """The text with every character that would not show, or would move others, spelled out.
+
+    Line feeds and tabs stay; a carriage return before a line feed is dropped.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_shape(char) for char in text.replace("\r\n", "\n"))
+
+
+def _shape(char: str) -> str:
+    if char in "\n\t" or unicodedata.category(char) not in _HIDDEN:
+        return char
+    code = ord(char)
+    if code < 0x20:
+        return chr(_CONTROL_PICTURES + code)
+    if code == _DELETE:
+        return "\u2421"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def duration(seconds: float | None) -> str:
+    """`3.2 s`, `4 min 10 s`, `2 h 5 min`, `3 d 4 h`."""
+    if seconds is None:
+        return "without limit"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    for size, unit, small_size, small_unit in (
+        (86_400, "d", 3_600, "h"),
+        (3_600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
+        if seconds >= size:
+            rest = int(seconds % size // small_size)
+            return f"{int(seconds // size)} {unit}" + (f" {rest} {small_unit}" if rest else "")
+    return f"{seconds:.0f} s"
+
+
+def money(usd: float) -> str:
+    """US dollars, with as many digits as it takes to see a single turn."""
+    if usd == 0:
+        return "$0"
+    return f"${usd:,.2f}" if usd >= 1 else f"${usd:.4f}"
+
+
+def number(value: int) -> str:
+    return f"{value:,}"
+
+
+def clock(iso: str) -> str:
+    """`2026-01-31T12:34:56Z` as `12:34:56`; the script of the page makes local times of them."""
+    return iso[11:19]
+
+
+def date_and_clock(iso: str) -> str:
+    return f"{iso[:10]} {iso[11:19]} UTC"
+
+
+def pretty_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True)
+
+
+def system_facts(kind: str, body: str) -> dict[str, str] | None:
+    """The facts of a helper event as name -> text, `event` first; None for any other body."""
+    if kind != "system":
+        return None
+    try:
+        facts = json.loads(body)
+    except ValueError:
+        return None
+    if not isinstance(facts, dict) or "event" not in facts:
+        return None
+    shown = {name: value for name, value in facts.items() if value not in (None, "", [])}
+    return {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in shown.items()
+    }
+
+
+_LONG_CHARS, _LONG_LINES = 600, 12
+_CUT_CHARS, _CUT_LINES = 300, 6
+
+
+def is_long(text: str) -> bool:
+    """Whether the text is folded at first."""
+    return len(text) > _LONG_CHARS or text.count("\n") > _LONG_LINES
+
+
+def cut(text: str) -> str:
+    """The beginning of a folded text."""
+    lines = text[:_CUT_CHARS].split("\n")
+    start = "\n".join(lines[:_CUT_LINES])
+    return start if len(start) == len(text) else start + "…"
+
+
+_TONES = {
+    "bad": "crashed dead expired failed lost quarantined undeliverable unhealthy",
+    "busy": "approved checking leased open running working",
+    "good": "acked answered clean done idle",
+    "wait": "accepted deferred held pending rolled_back stale_base starting stopping",
+}
+_TONE_OF = {word: tone for tone, words in _TONES.items() for word in words.split()}
+
+
+def tone(state: str) -> str:
+    """How a state is coloured; the word itself is always shown."""
+    return _TONE_OF.get(state, "off")
+
+
+FILTERS: dict[str, Callable[..., str]] = {
+    "clock": clock,
+    "cut": cut,
+    "date_and_clock": date_and_clock,
+    "duration": duration,
+    "money": money,
+    "number": number,
+    "pretty_json": pretty_json,
+    "tone": tone,
+    "visible": visible,
+}
