@@ -1,0 +1,50 @@
+"""The numbers that bound what one agent can take of the host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hyperhive.protocol.link import HEARTBEAT_SECONDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Of one agent's socket; what goes beyond is refused, or waits in the agent's own buffers."""
+
+    connections: int = 64
+    accepts_per_second: float = 200.0
+    requests_per_second: float = 1_000.0
+    burst: int = 2_000
+    """Requests that may come at once after a quiet time."""
+    in_flight: int = 32
+    """Requests of one link that are handled at the same time."""
+    body_seconds: float = 30.0
+    """Until the body of a POST has arrived."""
+    idle_seconds: float = 75.0
+    """Until a connection has sent a whole request head, its first or the next one."""
+    hello_seconds: float = 10.0
+    silence_seconds: float = 3 * HEARTBEAT_SECONDS
+    """Without a frame the link is taken for dead: three heartbeats were missed."""
+    write_seconds: float = 30.0
+    """Until the agent has read enough for the next frame to leave."""
+    close_seconds: float = 2.0
+    """For the closing handshake of a link."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelLimits:
+    """Of the way to the model."""
+
+    streams: int = 4
+    """Requests of one agent under way at the same time."""
+    body_bytes: int = 32 * 1024 * 1024
+    """What the Messages API accepts itself."""
+    body_values: int = 500_000
+    """JSON values in a body: parsed, the smallest take 60 times their bytes."""
+    body_seconds: float = 60.0
+    connect_seconds: float = 10.0
+    idle_seconds: float = 600.0
+    """Between two pieces of an answer; thinking can be silent for minutes."""
+    write_seconds: float = 60.0
+    answer_bytes: int = 32 * 1024 * 1024
+    """Of an answer that is not streamed."""

@@ -1,0 +1,90 @@
+"""One HTTP client for the model's servers."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+
+from hyperhive.gateway.limits import ModelLimits
+from hyperhive.gateway.model_errors import UpstreamDown
+from hyperhive.protocol.errors import TooLarge
+
+_FAILURES = (aiohttp.ClientError, OSError, TimeoutError)
+
+
+class Upstream:
+    """`url` is https://HOST, or for tests http://127.0.0.1:PORT or unix:/PATH.
+
+    No proxy, no cookies, no redirects: the key goes to the one host that was configured.
+    """
+
+    def __init__(self, url: str, limits: ModelLimits) -> None:
+        self._limits = limits
+        self._path = url.removeprefix("unix:") if url.startswith("unix:") else None
+        self._base = "http://localhost" if self._path else url.rstrip("/")
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        connector: aiohttp.BaseConnector = (
+            aiohttp.UnixConnector(self._path, limit=0)
+            if self._path
+            else aiohttp.TCPConnector(limit=0)
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("User-Agent", "Accept"),
+            timeout=aiohttp.ClientTimeout(
+                total=None,
+                connect=self._limits.connect_seconds,
+                sock_read=self._limits.idle_seconds,
+            ),
+        )
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    @asynccontextmanager
+    async def post(
+        self, path: str, headers: dict[str, str], body: bytes
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer once its head is there; leaving the block ends it. Raises UpstreamDown."""
+        assert self._session is not None, "the gateway is used before it was entered"
+        try:
+            answer = await self._session.post(
+                self._base + path, data=io.BytesIO(body), headers=headers, allow_redirects=False
+            )
+        except _FAILURES as error:
+            raise _down(error) from None
+        try:
+            yield answer
+        finally:
+            answer.close()
+
+
+async def pieces(answer: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+    """The body as it comes. Raises UpstreamDown when it breaks off."""
+    try:
+        async for piece in answer.content.iter_any():
+            yield piece
+    except _FAILURES as error:
+        raise _down(error) from None
+
+
+async def whole(answer: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The body. Raises UpstreamDown, TooLarge."""
+    body = bytearray()
+    async for piece in pieces(answer):
+        body += piece
+        if len(body) > limit:
+            raise TooLarge(f"the answer has more than {limit} bytes")
+    return bytes(body)
+
+
+def _down(error: BaseException) -> UpstreamDown:
+    """Names the kind of failure only: texts of errors may quote what was sent."""
+    return UpstreamDown(f"hyperhive: the model's API does not answer ({type(error).__name__})")
