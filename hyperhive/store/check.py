@@ -14,11 +14,11 @@ from hyperhive.store.failures import DatabaseRefused
 from hyperhive.store.lock import Mark
 from hyperhive.store.schema import (
     APPLICATION_ID,
-    Migrations,
     expected_objects,
     objects,
     version,
 )
+from hyperhive.store.tuning import Tuning
 from hyperhive.store.wal import wal_bytes, wal_path
 
 log = logging.getLogger(__name__)
@@ -44,22 +44,23 @@ def check_file(path: Path, mark: Mark) -> bool:
     return True
 
 
-def check_contents(path: Path, mark: Mark, migrations: Migrations, seconds: float) -> None:
+def check_contents(path: Path, mark: Mark, tuning: Tuning) -> None:
     """Look at schema and pages without writing anything. Raises DatabaseRefused, sqlite3.Error.
 
     After a clean end the pages are checked, after a crash the indexes against their tables too.
     """
     # Read only, as the last writer to close would fold even a foreign log into the database.
     uri = f"{path.absolute().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
+    wait = tuning.busy_seconds
+    with closing(sqlite3.connect(uri, wait, uri=True, isolation_level=None)) as connection:
         found = version(connection)
-        if found > len(migrations):
-            problem = f"it has schema {found}, this hyperhive knows {len(migrations)}"
+        if found > len(tuning.migrations):
+            problem = f"it has schema {found}, this hyperhive knows {len(tuning.migrations)}"
             raise DatabaseRefused(path, problem, "run the newer hyperhive again")
-        if objects(connection) != expected_objects(migrations[:found]) or not found:
+        if objects(connection) != expected_objects(tuning.migrations[:found]) or not found:
             raise DatabaseRefused(path, f"its schema is not that of version {found}", RESTORE)
         pragma = "quick_check" if mark == "clean" else "integrity_check"
-        if damage := _damage(connection, pragma, seconds):
+        if damage := _damage(connection, pragma, tuning.check_seconds):
             raise DatabaseRefused(path, f"it is damaged ({damage})", RESTORE)
 
 

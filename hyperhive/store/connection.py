@@ -25,11 +25,15 @@ class ConnectionThread(Generic[W]):
         self._connect = connect
         self._work = work
         self._aiosqlite = aiosqlite.Connection(self._connected, iter_chunk_size=1)
+        self._failure: Exception | None = None
         self.worker: W
 
     async def start(self) -> None:
         """Raises what `connect` raises; the thread has ended then."""
         _ = await self._aiosqlite
+        if self._failure is not None:
+            await self.close()
+            raise self._failure
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         # The public methods run statement by statement: other tasks' statements would come in
@@ -42,6 +46,11 @@ class ConnectionThread(Generic[W]):
         await self._aiosqlite.close()
 
     def _connected(self) -> sqlite3.Connection:
-        connection = self._connect()
-        self.worker = self._work(connection)
+        try:
+            connection = self._connect()
+            self.worker = self._work(connection)
+        except Exception as error:
+            # Raised here, it would leave nobody waiting for the end of the thread.
+            self._failure = error
+            return sqlite3.connect(":memory:")
         return connection

@@ -16,9 +16,10 @@ from hyperhive.protocol.errors import StorageError, Unavailable
 from hyperhive.store.batch import Batches, Change
 from hyperhive.store.connection import ConnectionThread
 from hyperhive.store.lock import Lock
-from hyperhive.store.opening import Tuning, open_reader, open_writer
+from hyperhive.store.opening import open_reader, open_writer
 from hyperhive.store.reader import Reader
 from hyperhive.store.reserve import Reserve
+from hyperhive.store.tuning import Tuning
 from hyperhive.store.wal import WalLimit, wal_bytes
 
 log = logging.getLogger(__name__)

@@ -5,40 +5,21 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from hyperhive.protocol.errors import Busy, StorageFull
 from hyperhive.store.check import RESTORE, check_contents, check_file
 from hyperhive.store.failures import DatabaseRefused, typed
 from hyperhive.store.lock import Lock
-from hyperhive.store.schema import APPLICATION_ID, Migrations, migrate, packaged_migrations
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tuning:
-    """What only tests and measurements change."""
-
-    synchronous: Literal["FULL", "NORMAL"] = "FULL"
-    """NORMAL loses acknowledged changes at a power cut: it is how tests see that they can fail."""
-    reserve_bytes: int = 64 * 2**20
-    wal_limit: int = 512 * 2**20
-    """Bytes of write-ahead log above which only essential changes are accepted."""
-    busy_seconds: float = 5.0
-    """How long a change waits for another process that holds the database's lock."""
-    read_seconds: float = 10.0
-    """After which a query is stopped: it keeps the write-ahead log from being emptied."""
-    check_seconds: float = 4.0
-    """What the check at start may take; the rest of a large database is not looked at."""
-    migrations: Migrations = field(default_factory=packaged_migrations)
+from hyperhive.store.schema import APPLICATION_ID, Migrations, migrate
+from hyperhive.store.tuning import Tuning
 
 
 def open_writer(path: Path, lock: Lock, tuning: Tuning) -> sqlite3.Connection:
     """Create, check or migrate the database and mark it open. Raises DatabaseRefused."""
     try:
         if check_file(path, lock.mark):
-            check_contents(path, lock.mark, tuning.migrations, tuning.check_seconds)
+            check_contents(path, lock.mark, tuning)
         else:
             _create(path, tuning.migrations)
         connection = _connect(path, tuning)

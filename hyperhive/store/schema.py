@@ -45,8 +45,10 @@ def migrate(connection: sqlite3.Connection, migrations: Migrations) -> None:
 
 
 def objects(connection: sqlite3.Connection) -> Objects:
-    """Tables, indexes, views and triggers with the SQL that made them."""
-    rows = connection.execute("SELECT type, name, sql FROM sqlite_schema")
+    """Tables, indexes, views and triggers with the SQL that made them, but for ANALYZE's."""
+    rows = connection.execute(
+        "SELECT type, name, sql FROM sqlite_schema WHERE tbl_name NOT GLOB 'sqlite_stat*'"
+    )
     return frozenset(rows.fetchall())
 
 

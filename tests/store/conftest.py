@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from hyperhive.store.database import Database
-from hyperhive.store.opening import Tuning
 from hyperhive.store.schema import migrate, packaged_migrations
 from hyperhive.store.transaction import Rows, rows_of
+from hyperhive.store.tuning import Tuning
 from tests.store.given import StepClock
 
 SMALL = Tuning(reserve_bytes=2**20, busy_seconds=0.2)
