@@ -53,7 +53,7 @@ class Times:
     connect: float = 10.0
     """Until a connection is open and the host has said welcome."""
     answer: float = 60.0
-    """Until a request that must not be given up is sent anew."""
+    """Until a request that is insisted on is sent anew."""
     again: float = 1.0
     """Pause after a refusal that will pass."""
     ping: float = 30.0
@@ -121,14 +121,14 @@ class Link:
         finally:
             del self._waiting[number]
 
-    async def insist(self, verb: str, args: Mapping[str, object]) -> Any:
+    async def insist(self, verb: str, args: Mapping[str, object], wait: float = 0.0) -> Any:
         """Ask until the host has answered for good, however long it is away or out of order.
 
-        Raises the host's refusal as RemoteError.
+        `wait` is how many seconds it may take over the answer. Raises its refusal as RemoteError.
         """
         while True:
             try:
-                return await self.request(verb, args, self._times.answer)
+                return await self.request(verb, args, self._times.answer + wait)
             except Unavailable as error:
                 log.warning("asking again: %s", error)
             except RemoteError as error:

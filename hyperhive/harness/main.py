@@ -75,12 +75,6 @@ def main() -> None:
 @_directory("state", "Notes, and which conversation to resume.")
 @_directory("home", "Claude Code's home.")
 @_directory("workspace", "Where the agent works.")
-@click.option(
-    "--claude",
-    envvar="HYPERHIVE_CLAUDE",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="The Claude Code program.  [default: that of claude-agent-sdk]",
-)
 @_seconds("idle-release", "Idle time after which Claude's process is ended.")
 @_seconds("turn-silence", "Time without output after which a turn has failed.")
 @_seconds("turn-limit", "Longest time a turn may take.")

@@ -15,8 +15,6 @@ class Options:
     """Survives restarts: `notes.md`, and which conversation to resume."""
     home: Path = Path("/home/agent")
     workspace: Path = Path("/workspace")
-    claude: Path | None = None
-    """The Claude Code program; without it the one that claude-agent-sdk carries."""
     idle_release: float = 300.0
     """Idle time after which Claude's process is ended, to be resumed with the next message."""
     turn_silence: float = 900.0

@@ -14,7 +14,7 @@ from hyperhive.protocol.errors import InvalidField
 
 log = logging.getLogger(__name__)
 
-StopReason = Literal["cancelled", "lost"]
+StopReason = Literal["cancelled", "lost", "silent", "too_long"]
 
 
 @dataclass(slots=True, eq=False)

@@ -38,11 +38,11 @@ class Call:
 
 @dataclass
 class Turn:
-    """A turn the harness began."""
+    """A turn the harness began; `end` is what it reported, nothing before."""
 
     messages: list[Json]
     events: list[Json] = field(default_factory=list)
-    end: Json | None = None
+    end: Json = field(default_factory=dict)
 
 
 class FakeHost:
@@ -149,7 +149,7 @@ class FakeHost:
 
     @property
     def ended(self) -> list[Turn]:
-        return [turn for turn in self.turns.values() if turn.end is not None]
+        return [turn for turn in self.turns.values() if turn.end]
 
     async def wait_for_end(self, number: int = 1, timeout: float = 30.0) -> Turn:
         """Waits for the `number`th turn to have ended, and returns it."""
@@ -190,7 +190,7 @@ class FakeHost:
             "settings": self.settings,
             "settings_version": self.settings_version,
             "heartbeat_seconds": self.heartbeat_seconds,
-            "turn": hello["turn"] if turn and turn.end is None else None,
+            "turn": hello["turn"] if turn and not turn.end else None,
         }
 
     async def _answer(self, ws: web.WebSocketResponse, request: Request) -> None:
@@ -243,7 +243,7 @@ class FakeHost:
                 return {"messages": []}
             known = self.turns[args["turn"]] = Turn(self.inbox[:32])
             del self.inbox[:32]
-        if known.end is not None:
+        if known.end:
             raise LeaseExpired("the turn is over")
         return {"messages": known.messages, "model": self.model, "fallback_model": None}
 

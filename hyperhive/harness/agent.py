@@ -1,0 +1,101 @@
+"""Claude as this agent: its prompt, its tools, its allow-lists, kept in step with the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from hyperhive.harness.bash_policy import Decision
+from hyperhive.harness.prompt import Places, system_prompt
+from hyperhive.harness.session import Session
+from hyperhive.harness.session_events import Report, TurnOutcome
+from hyperhive.harness.session_options import SessionOptions
+from hyperhive.harness.tool_policy import ToolPolicy, decide_tool
+from hyperhive.protocol.answers import TurnStart, Welcome
+from hyperhive.protocol.bundle import AgentSettings
+from hyperhive.protocol.patterns import parse_bash_patterns
+from hyperhive.protocol.verbs import TurnEvent
+
+DEFAULT_MODEL = "default"
+"""Claude Code's own choice, where the host has none; the self-check asks no model."""
+
+
+class Agent:
+    """One conversation. Settings take effect with the next turn; what can wait for none of them."""
+
+    def __init__(
+        self,
+        welcome: Welcome,
+        options: SessionOptions,
+        places: Places,
+        settings: Callable[[], AgentSettings],
+    ) -> None:
+        self._name = welcome.agent
+        self._role = welcome.role
+        self._places = places
+        self._settings = settings
+        self._policy = ToolPolicy(allowed_tools=(), allowed_bash=(), mcp_servers=frozenset())
+        self._session = Session(options, self._decide)
+        self.new = self._session.new
+        self.release = self._session.release
+        self.interrupt = self._session.interrupt
+
+    @property
+    def warm(self) -> bool:
+        """Whether Claude's process is there and takes its memory."""
+        return self._session.warm
+
+    async def check(self) -> list[str]:
+        """Start Claude and the MCP servers; returns what is wrong, one line each.
+
+        The process is released again: to turn it to the model of the first turn, Claude Code would
+        send that model a request to see whether it exists.
+        """
+        self._apply(None)
+        problems = await self._session.check(model=DEFAULT_MODEL)
+        await self._session.release()
+        return problems
+
+    async def answer(self, prompt: str, start: TurnStart, report: Report) -> TurnOutcome:
+        """One turn. A conversation that outgrew the model is summed up, else begun anew, once.
+
+        Raises SessionError.
+        """
+        self._apply(start.fallback_model)
+        model = start.model or DEFAULT_MODEL
+        outcome = await self._session.run(prompt, model=model, report=report)
+        if outcome.status != "overflow":
+            return outcome
+        _notice(report, "The conversation no longer fits the model: it is compacted.")
+        compacted = await self._session.compact(model=model, report=report)
+        if compacted.status == "interrupted":
+            return compacted
+        if not compacted.clean:
+            # Left as it is, every further turn would overflow too.
+            _notice(report, f"That failed ({compacted.text}): a new conversation begins.")
+            await self._session.new()
+        return await self._session.run(prompt, model=model, report=report)
+
+    def _apply(self, fallback: str | None) -> None:
+        """Take over the settings of now; where they change its options the process restarts."""
+        settings = self._settings()
+        own = self._session.options.own_servers
+        self._policy = ToolPolicy(
+            allowed_tools=settings.allowed_tools,
+            allowed_bash=parse_bash_patterns(settings.allowed_bash),
+            mcp_servers=frozenset({*own, *settings.extra_mcp_servers}),
+        )
+        self._session.options = replace(
+            self._session.options,
+            prompt=system_prompt(self._name, self._role, settings, self._places),
+            tools=settings.allowed_tools,
+            fallback_model=fallback,
+            extra_servers=settings.extra_mcp_servers,
+        )
+
+    def _decide(self, tool: str, tool_input: Mapping[str, object]) -> Decision:
+        return decide_tool(tool, tool_input, self._policy)
+
+
+def _notice(report: Report, text: str) -> None:
+    report(TurnEvent(kind="notice", text=text))

@@ -1,0 +1,82 @@
+"""Tries the harness's own parts and tells the host, which leases nothing before they are fit."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+from hyperhive.harness.agent import Agent
+from hyperhive.harness.link import Link
+from hyperhive.harness.orders import Orders
+from hyperhive.harness.session_events import bounded
+from hyperhive.protocol.errors import HiveError
+from hyperhive.protocol.verbs import SelfCheck
+
+log = logging.getLogger(__name__)
+
+AGAIN_SECONDS = 30.0
+"""Between two tries while something is wrong."""
+MAX_PROBLEM = 4_096  # bytes, the limit of SelfCheck.problem
+
+
+class SelfChecker:
+    """Answers each welcome and each change of settings with the state of this harness.
+
+    What costs time is tried until it has worked once; a service that restarts asks again soon.
+    """
+
+    def __init__(
+        self, link: Link, orders: Orders, agent: Agent, directories: Iterable[Path]
+    ) -> None:
+        self._link = link
+        self._orders = orders
+        self._agent = agent
+        self._directories = tuple(directories)
+        self._fit = False
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        again: float | None = None
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(again):
+                    await self._orders.report.wait()
+            self._orders.report.clear()
+            problems = await self._problems()
+            await self._tell("\n".join(problems))
+            again = AGAIN_SECONDS if problems else None
+
+    async def _problems(self) -> list[str]:
+        problems = [self._orders.settings_problem] if self._orders.settings_problem else []
+        if not self._fit:
+            found = await asyncio.to_thread(_unwritable, self._directories)
+            found += await self._agent.check()
+            self._fit = not found
+            problems += found
+        return problems
+
+    async def _tell(self, problem: str) -> None:
+        if problem:
+            log.error("not fit for work: %s", problem)
+        report = SelfCheck(ok=not problem, problem=bounded(problem, MAX_PROBLEM))
+        try:
+            await self._link.insist("self_check", asdict(report))
+        except HiveError as error:
+            log.error("the host does not want the self-check: %s", error)
+        self._orders.wake.set()
+
+
+def _unwritable(directories: Iterable[Path]) -> list[str]:
+    problems = []
+    for directory in directories:
+        try:
+            with tempfile.TemporaryFile(dir=directory):
+                pass
+        except OSError as error:
+            problems.append(f"{directory} cannot be written to: {error.strerror}")
+    return problems

@@ -1,0 +1,59 @@
+"""Puts the parts of a running agent together; imported after hello, as it imports Claude's SDK."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from pathlib import Path
+
+from hyperhive.harness.agent import Agent
+from hyperhive.harness.link import Link
+from hyperhive.harness.link_caller import LinkCaller
+from hyperhive.harness.options import Options
+from hyperhive.harness.orders import Orders
+from hyperhive.harness.prompt import Places
+from hyperhive.harness.relay import Relay
+from hyperhive.harness.selfcheck import SelfChecker
+from hyperhive.harness.session_options import SessionOptions, claude_environment
+from hyperhive.harness.tools import SERVER_NAME, Tools, build_server
+from hyperhive.harness.turns import TurnLoop
+from hyperhive.protocol.answers import Welcome
+
+CLOSE_SECONDS = 3.0
+
+
+async def work(options: Options, link: Link, orders: Orders, welcome: Welcome) -> None:
+    """Until cancelled; Claude is gone when this returns."""
+    with tempfile.TemporaryDirectory(prefix="hyperhive-", ignore_cleanup_errors=True) as scratch:
+        async with Relay(options.socket) as relay:
+            agent = _agent(options, link, orders, welcome, relay.url, Path(scratch))
+            places = (options.state, options.home, options.workspace)
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(SelfChecker(link, orders, agent, places).run())
+                    tasks.create_task(TurnLoop(link, orders, agent, options).run())
+            finally:
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await agent.release()
+
+
+def _agent(
+    options: Options, link: Link, orders: Orders, welcome: Welcome, api_url: str, scratch: Path
+) -> Agent:
+    tools = Tools(LinkCaller(link, orders), welcome.capabilities)
+    session = SessionOptions(
+        workspace=options.workspace,
+        scratch=scratch,
+        id_file=options.state / "session",
+        environment=claude_environment(
+            os.environ,
+            home=options.home,
+            scratch=scratch,
+            api_url=api_url,
+            credential_kind=welcome.credential_kind,
+        ),
+        own_servers={SERVER_NAME: build_server(tools)},
+    )
+    places = Places(str(options.workspace), str(options.state / "notes.md"))
+    return Agent(welcome, session, places, lambda: orders.settings)

@@ -1,0 +1,124 @@
+"""`hyperhive-harness mcp` as any MCP client runs it: over stdio, against a host on its socket."""
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from mcp import ClientSession
+from mcp.client.stdio import StdioServerParameters, stdio_client
+
+from hyperhive.harness.main import main
+from hyperhive.protocol.errors import Forbidden
+from tests.support.fake_host import FakeHost, restarted
+
+HARNESS = [sys.executable, "-c", "from hyperhive.harness.main import main; main()"]
+
+
+@pytest.fixture
+async def host(socket_dir: Path) -> AsyncIterator[FakeHost]:
+    async with FakeHost(socket_dir / "hive.sock", capabilities=("manage",)) as host:
+        yield host
+
+
+@contextlib.asynccontextmanager
+async def client(host: FakeHost) -> AsyncIterator[ClientSession]:
+    program, *args = HARNESS
+    server = StdioServerParameters(
+        command=program,
+        args=[*args, "mcp"],
+        env={"HYPERHIVE_SOCKET": str(host.socket), "PYTHONPATH": ":".join(sys.path)},
+    )
+    async with stdio_client(server) as streams, ClientSession(*streams) as session:
+        await session.initialize()
+        yield session
+
+
+async def call(session: ClientSession, name: str, **arguments: object) -> Any:
+    result: Any = await session.call_tool(name, arguments)
+    plain = result.model_dump(by_alias=True)
+    assert not plain["isError"], plain
+    return json.loads(plain["content"][0]["text"])
+
+
+async def test_a_client_sends_and_receives(host: FakeHost) -> None:
+    first, second = await host.mail("one"), await host.mail("two")
+    async with client(host) as session:
+        names = {tool.name for tool in (await session.list_tools()).tools}
+        assert {"send", "recv", "ask_operator"} <= names
+        assert (await call(session, "send", to="bob", body="hi"))["id"]
+        assert await call(session, "recv") == [first]
+        assert await call(session, "recv") == [second]
+        assert await call(session, "recv") == []
+    sent = host.calls_of("send")[0]
+    assert (sent["to"], sent["body"]) == ("bob", "hi")
+    received = host.calls_of("recv")
+    assert len({args["instance"] for args in received}) == 1
+    assert len({args["key"] for args in received}) == 3
+    assert [list(args["ack"]) for args in received] == [
+        [],
+        [first["delivery"]],
+        [second["delivery"]],
+    ]
+
+
+async def test_a_refusal_is_a_tool_error(host: FakeHost) -> None:
+    host.refuse["send"] = Forbidden("there is no agent 'bob' that you may write to")
+    async with client(host) as session:
+        result: Any = await session.call_tool("send", {"to": "bob", "body": "hi"})
+    plain = result.model_dump(by_alias=True)
+    assert plain["isError"]
+    assert json.loads(plain["content"][0]["text"]) == host.refuse["send"].to_json()
+
+
+async def test_a_call_outlasts_a_restart_of_the_host(host: FakeHost) -> None:
+    async with client(host) as session:
+        async with restarted(host):
+            sending = asyncio.create_task(call(session, "send", to="bob", body="hi"))
+            await asyncio.wait({sending}, timeout=0.5)
+            assert not sending.done()
+        assert (await sending)["id"]
+    assert len(host.calls_of("send")) == 1
+
+
+async def debug(socket: Path, *arguments: str) -> tuple[int, str, str]:
+    program, *args = HARNESS
+    process = await asyncio.create_subprocess_exec(
+        program,
+        *args,
+        "debug",
+        arguments[0],
+        f"--socket={socket}",
+        *arguments[1:],
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return process.returncode or 0, out.decode(), err.decode()
+
+
+async def test_messages_can_be_sent_and_taken_by_hand(host: FakeHost) -> None:
+    message = await host.mail("one")
+    code, out, _ = await debug(host.socket, "send", "bob", "hi")
+    assert (code, json.loads(out)["id"]) == (0, 2)
+    assert host.calls_of("send")[0]["to"] == "bob"
+    code, out, _ = await debug(host.socket, "recv", "--max=5")
+    assert (code, json.loads(out)) == (0, [message])
+
+
+async def test_a_wrong_call_by_hand_is_one_line(host: FakeHost) -> None:
+    code, _, err = await debug(host.socket, "send", "Bob", "hi")
+    assert code == 1
+    assert err.startswith("Error: to: must be")
+    assert "Traceback" not in err
+
+
+def test_debug_is_not_in_the_help() -> None:
+    shown = CliRunner().invoke(main, ["--help"]).output
+    assert "mcp" in shown
+    assert "debug" not in shown
