@@ -55,6 +55,9 @@ class _Demo:
 
     async def run(self) -> int:
         """The exit code: 0 when the report reached the operator, or a person ended it."""
+        stop = asyncio.current_task()
+        assert stop is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.cancel)
         home = Path(tempfile.mkdtemp(prefix="hyperhive-demo-"))
         home.chmod(0o711)  # agents pass through to their own directories
         try:

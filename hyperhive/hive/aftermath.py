@@ -10,6 +10,7 @@ from hyperhive.hive.leases import Leases
 from hyperhive.hive.mail import notify_manager
 from hyperhive.hive.policy import Policy
 from hyperhive.hive.ports import Clock, Ended, Store, Transaction
+from hyperhive.hive.presence import Links
 from hyperhive.hive.questions import Questions
 from hyperhive.hive.records import Agent, Operation
 from hyperhive.protocol.model import OPERATOR
@@ -29,6 +30,7 @@ class Aftermath:
         leases: Leases,
         questions: Questions,
         approvals: Approvals,
+        links: Links,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -36,6 +38,7 @@ class Aftermath:
         self._leases = leases
         self._questions = questions
         self._approvals = approvals
+        self._links = links
 
     async def record(self, ended: Ended) -> Agent | None:
         """A run is over. Unexpected while running is wanted: a crash, told to the manager."""
@@ -94,8 +97,20 @@ class Aftermath:
         # A clock stepped back must not keep an agent down for long.
         return min(min(delay, MAX_RESTART_DELAY), last + delay - self._clock.now())
 
+    async def start_failed(self, agent: Agent, problem: str) -> None:
+        """It could not be started; shown until a start succeeds."""
+        if self._links.start_problems.get(agent.id) == problem:
+            return
+        self._links.start_problems[agent.id] = problem
+
+        def change(tx: Transaction) -> None:
+            tx.events.append("start_failed", agent.name, {"problem": problem}, self._clock.now())
+
+        await self._store.write(change)
+
     async def started(self, agent: Agent) -> None:
         """The reconciler started it by itself."""
+        self._links.start_problems.pop(agent.id, None)
 
         def change(tx: Transaction) -> None:
             tx.events.append("started", agent.name, {}, self._clock.now())

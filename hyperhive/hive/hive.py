@@ -50,7 +50,13 @@ class Hive:
     async def run(self, runtime: Runtime, sockets: AgentSockets) -> None:
         """The swarm's own tasks, until cancelled."""
         aftermath = Aftermath(
-            self.store, self.clock, self.policy, self.leases, self.questions, self.approvals
+            self.store,
+            self.clock,
+            self.policy,
+            self.leases,
+            self.questions,
+            self.approvals,
+            self.links,
         )
         reconciler = Reconciler(self.store, self.clock, runtime, sockets, aftermath)
         keeping = Housekeeping(self.store, self.clock, self.policy, self.broker, self.questions)

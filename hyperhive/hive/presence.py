@@ -22,6 +22,8 @@ class Links:
 
     def __init__(self) -> None:
         self._present: dict[int, Presence] = {}
+        self.start_problems: dict[int, str] = {}
+        """Why an agent could not be started at the last try, by row id."""
 
     def get(self, agent_id: int) -> Presence | None:
         return self._present.get(agent_id)

@@ -126,9 +126,16 @@ class Reconciler:
             wait = await self._aftermath.restart_delay(agent)
             if wait > 0:
                 return wait
-            await self._runtime.start(agent)
-            await self._aftermath.started(agent)
+            await self._start(agent)
         return None
+
+    async def _start(self, agent: Agent) -> None:
+        try:
+            await self._runtime.start(agent)
+        except HiveError as error:
+            await self._aftermath.start_failed(agent, error.message)
+            raise
+        await self._aftermath.started(agent)
 
     async def _next_operation(self, agent_id: int) -> Operation | None:
         opened = await self._store.read(lambda tx: tx.operations.open(agent_id))
@@ -154,7 +161,7 @@ class Reconciler:
             await self._aftermath.stopped(agent)
         if operation.kind in ("spawn", "start", "restart") and agent.wanted == "running":
             await self._sockets.open(agent)
-            await self._runtime.start(agent)
+            await self._start(agent)
         if operation.kind == "destroy":
             await self._sockets.close(agent.name)
             if operation.purge:

@@ -47,7 +47,7 @@ class Views:
             "state": self._state(agent, turn),
             "wanted": agent.wanted,
             "linked": present is not None,
-            "problem": agent.quarantined or (present.problem if present else ""),
+            "problem": self._problem(agent),
             "hold": self._hold(agent),
             "model": self._policy.effective_model(agent).id,
             "model_override": agent.model_override,
@@ -91,6 +91,11 @@ class Views:
         if turn is not None:
             return "working"
         return "held" if self._hold(agent) else "idle"
+
+    def _problem(self, agent: Agent) -> str:
+        present = self._links.get(agent.id)
+        found = present.problem if present else self._links.start_problems.get(agent.id, "")
+        return agent.quarantined or found
 
     def _hold(self, agent: Agent) -> View | None:
         hold = agent.hold

@@ -1,0 +1,5 @@
+"""`python -m hyperhive.harness`."""
+
+from hyperhive.harness.main import main
+
+main()
