@@ -10,6 +10,9 @@ from hyperhive.demo.conversation import Called, Conversation, Mail
 from hyperhive.demo.fields import FLAGS
 from hyperhive.demo.rules import MailMatch, Outcome, Rule, Step, When
 
+MAX_SEARCHED = 4_000
+"""Characters of a text that a pattern sees: on more, even a plain one can take seconds."""
+
 Captured = dict[str, object]
 """Named groups of patterns and what they matched."""
 
@@ -105,7 +108,7 @@ def _capture(pattern: str | None, text: str, into: Captured) -> bool:
     """Search the text; groups that took no part become empty."""
     if pattern is None:
         return True
-    found = re.search(pattern, text, FLAGS)
+    found = re.search(pattern, text[:MAX_SEARCHED], FLAGS)
     if found:
         into.update(found.groupdict(default=""))
     return found is not None

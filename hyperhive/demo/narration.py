@@ -32,7 +32,7 @@ class Line:
 def tell(event: Item) -> Line | None:
     """The event in words, or None when it is of no interest to a reader."""
     kind, given = str(event.get("kind", "")), event.get("data")
-    if kind in _UNTOLD:
+    if not kind or kind in _UNTOLD:
         return None
     data = given if isinstance(given, Mapping) else {}
     line = _TELLERS.get(kind, _tell_other)(kind, str(event.get("agent") or ""), data)
@@ -69,14 +69,27 @@ def _tell_message(kind: str, agent: str, data: Item) -> Line:
 
 def _event_words(body: str) -> str:
     """A system event without its JSON."""
-    try:
-        event = json.loads(body)
-    except (ValueError, RecursionError):
-        return body
-    if not isinstance(event, dict):
+    event = _object(body)
+    if event is None:
         return body
     name = str(event.pop("event", "event"))
     return f"{name}: {_pairs(event)}" if event else name
+
+
+def _input_words(tool: str, text: str) -> str:
+    """A tool's input without its JSON; of Bash, the command line."""
+    given = _object(text)
+    if given is None:
+        return text
+    return _text(given, "command") if tool == "Bash" else _pairs(given)
+
+
+def _object(text: str) -> dict[str, object] | None:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _tell_turn_began(kind: str, agent: str, data: Item) -> Line:
@@ -92,11 +105,13 @@ def _tell_text(kind: str, agent: str, data: Item) -> Line:
 
 
 def _tell_tool_use(kind: str, agent: str, data: Item) -> Line:
-    return Line(agent, f"> {tool_name(_text(data, 'tool'))} {_text(data, 'text')}".rstrip())
+    tool = _text(data, "tool")
+    return Line(agent, f"> {tool_name(tool)} {_input_words(tool, _text(data, 'text'))}".rstrip())
 
 
 def _tell_refused(kind: str, agent: str, data: Item) -> Line:
-    return Line(agent, f"x {tool_name(_text(data, 'tool'))} refused: {_text(data, 'text')}", "bad")
+    reason = _text(data, "text").removeprefix("Refused: ")
+    return Line(agent, f"x {tool_name(_text(data, 'tool'))} refused: {reason}", "bad")
 
 
 def _tell_result(kind: str, agent: str, data: Item) -> Line:

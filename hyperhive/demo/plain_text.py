@@ -53,7 +53,8 @@ def _wrap_line(line: str, width: int) -> Iterator[str]:
             end = space
         yield rest[:end].rstrip()
         rest = rest[end:].lstrip()
-    yield rest
+    if rest or not line.strip():
+        yield rest
 
 
 def _fitting(text: str, width: int) -> int:

@@ -22,15 +22,16 @@ class Totals:
     """Sums over the turns of one agent, or of all."""
 
     turns: int = 0
-    allowed: int = 0
+    calls: int = 0
     refused: int = 0
     milliseconds: float = 0
     usd: float = 0
     tokens: float = 0
 
     def words(self) -> str:
+        allowed = max(0, self.calls - self.refused)
         return (
-            f"{self.turns} turns, {self.allowed} tool calls allowed, {self.refused} refused, "
+            f"{self.turns} turns, {allowed} tool calls allowed, {self.refused} refused, "
             f"{self.milliseconds / 1000:.1f} s, ${self.usd:.4f}, {self.tokens:,.0f} tokens"
         )
 
@@ -84,7 +85,7 @@ class Transcript:
         return max(0.0, now - self._began)
 
     def _lay_out(self, line: Line, elapsed: float | None) -> Iterator[str]:
-        time = "" if elapsed is None else f"{elapsed:.1f}s"
+        time = "" if elapsed is None else f"{round(elapsed, 1):g}s"
         head = f"{time:>7}  {line.who:<{_NAME_COLUMNS}} "
         room = max(_MIN_TEXT_COLUMNS, self.width - columns(head))
         margin = " " * columns(head)
@@ -98,7 +99,7 @@ class Transcript:
 
 def _count_turn(totals: Totals, kind: str, data: Item) -> None:
     if kind == "turn_tool_use":
-        totals.allowed += 1
+        totals.calls += 1
     elif kind == "turn_tool_refused":
         totals.refused += 1
     else:
