@@ -45,8 +45,7 @@ def split_commands(line: str) -> list[tuple[str, ...]]:
 _JOINING = ("&&", "||", "|", "|&")
 
 # Bash removes an escaped newline before it looks for tokens: between words it is blank, inside one
-# it is nothing. A word must not touch `<` or `>`: Bash takes digits and `{name}` there for a file
-# descriptor.
+# it is nothing.
 _TOKEN = re.compile(
     r"""
       (?P<blank> (?: [ \t] | \\\n )++ )
@@ -56,27 +55,27 @@ _TOKEN = re.compile(
         | [012]?>&[12] (?= [ \t\n;&|] | \Z )
       )
     | (?P<operator> && | \|\| | \|& | ; (?! (?: \\\n )*+ & ) | [|\n] )
-    | (?P<word> (?: [^ \t\n|&;<>()'"\\]++ | \\. | '[^']*+' | "(?: [^"\\] | \\. )*+" )++ ) (?![<>])
+    | (?P<word> (?: [^ \t\n|&;<>()'"\\]++ | \\. | '[^']*+' | "(?: [^"\\] | \\. )*+" )++ )
     """,
     re.VERBOSE | re.DOTALL,
 )
 
+_REDIRECTIONS = (
+    "the only redirections allowed are to and from /dev/null and between output streams, such as"
+    " ` 2>&1`, with a blank before and after"
+)
 _FAULTS = (
     ("'", "a single quote is not closed"),
     ('"', "a double quote is not closed"),
     ("\\", "the command ends in a backslash"),
-    ("&", "background jobs by `&` are not allowed"),
     ("(", "subshells, functions and arrays are not allowed"),
     (")", "subshells, functions and arrays are not allowed"),
     ("<(", "process substitution is not allowed"),
     (">(", "process substitution is not allowed"),
     ("<<", "here-documents and here-strings are not allowed"),
-    # Whatever else fits no token is a redirection, or a word that touches one.
-    (
-        "",
-        "the only redirections allowed are to and from /dev/null and between output streams, such"
-        " as ` 2>&1`, with a blank before and after",
-    ),
+    ("&>", _REDIRECTIONS),
+    ("&", "background jobs by `&` are not allowed"),
+    ("", _REDIRECTIONS),
 )
 
 
@@ -88,9 +87,12 @@ def _tokens(line: str) -> Iterator[tuple[str, str]]:
             rest = line[position:]
             fault = next(fault for start, fault in _FAULTS if rest.startswith(start))
             raise NotUnderstood(f"{fault} (at {quoted(rest)})")
+        position = token.end()
+        # Bash takes digits and `{name}` there for a file descriptor, not for a word.
+        if token.lastgroup == "word" and line.startswith(("<", ">"), position):
+            raise NotUnderstood(f"{_REDIRECTIONS} (at {quoted(line[token.start() :])})")
         if token.lastgroup not in ("blank", "comment"):
             yield token.lastgroup, token[0]
-        position = token.end()
 
 
 def _refuse_invisible_characters(line: str) -> None:
