@@ -12,7 +12,6 @@ import pytest
 
 from hyperhive.demo import model
 from hyperhive.demo.operator import play
-from hyperhive.demo.part import Part
 from hyperhive.demo.scenario import SCENARIOS, Pace, load
 from hyperhive.demo.transcript import Transcript
 from tests.demo.tiny_swarm import TinySwarm
@@ -23,9 +22,8 @@ ALLOWED = ["cat *", "echo *", "expr *", "ls *", "mkdir *", "printf *", "sort *",
 SWARM = load(SCENARIOS / "swarm.yaml")
 
 
-def part(**changes: object) -> Part:
-    assert SWARM.operator is not None
-    return replace(SWARM.operator, deadline_seconds=20, **changes)  # type: ignore[arg-type]  # fields
+assert SWARM.operator is not None
+PART = replace(SWARM.operator, deadline_seconds=20)
 
 
 @contextlib.asynccontextmanager
@@ -55,7 +53,7 @@ def _count(tiny: TinySwarm) -> int:
 
 async def test_the_play(tmp_path: Path) -> None:
     async with swarm(tmp_path) as tiny:
-        outcome = await play(part(), tiny)
+        outcome = await play(PART, tiny)
         transcript = Transcript(width=100)
         lines = [line for event in tiny.log for line in transcript.lines(event)]
     assert outcome.report == (
@@ -73,55 +71,51 @@ async def test_the_play(tmp_path: Path) -> None:
 
 
 async def test_another_answer_gives_another_table(tmp_path: Path) -> None:
-    assert SWARM.operator is not None
-    by_name = tuple(replace(each, answer="by name, please") for each in SWARM.operator.answers)
-    report = replace(SWARM.operator.report, matches="43 kg")
+    by_name = tuple(replace(each, answer="by name, please") for each in PART.answers)
+    report = replace(PART.report, matches="43 kg")
     async with swarm(tmp_path) as tiny:
-        outcome = await play(part(answers=by_name, report=report), tiny)
+        outcome = await play(replace(PART, answers=by_name, report=report), tiny)
     assert (outcome.report or "").endswith("east 9\nnorth 12\nsouth 15\nwest 7")
 
 
 async def test_other_figures_give_another_total(tmp_path: Path) -> None:
-    assert SWARM.operator is not None
-    task = replace(SWARM.operator.task, body="add up: a 1, b 20, c 300, d 4000")
-    report = replace(SWARM.operator.report, matches="4321 kg")
+    task = replace(PART.task, body="add up: a 1, b 20, c 300, d 4000")
+    report = replace(PART.report, matches="4321 kg")
     async with swarm(tmp_path) as tiny:
-        assert (await play(part(task=task, report=report), tiny)).success
+        assert (await play(replace(PART, task=task, report=report), tiny)).success
 
 
 async def test_the_play_again(tmp_path: Path) -> None:
     async with swarm(tmp_path) as tiny:
-        assert (await play(part(), tiny)).success
-        assert (await play(part(), tiny)).success
+        assert (await play(PART, tiny)).success
+        assert (await play(PART, tiny)).success
     assert len(tiny.wanted) == 1  # the clerk of the first time does the work
 
 
 async def test_an_allow_list_with_awk_needs_no_detour(tmp_path: Path) -> None:
     async with swarm(tmp_path, [*ALLOWED, "awk *"]) as tiny:
-        assert (await play(part(), tiny)).success
+        assert (await play(PART, tiny)).success
     assert not any(event["kind"] == "turn_tool_refused" for event in tiny.log)
 
 
 async def test_an_allow_list_that_is_too_short_is_reported(tmp_path: Path) -> None:
     async with swarm(tmp_path, ["ls *"]) as tiny:
-        report = replace(part().report, matches="clerk writes: I could not finish the work")
-        assert (await play(part(report=report), tiny)).success
+        report = replace(PART.report, matches="clerk writes: I could not finish the work")
+        assert (await play(replace(PART, report=report), tiny)).success
 
 
 async def test_a_denied_clerk_is_reported(tmp_path: Path) -> None:
-    decisions = tuple(
-        replace(each, decision="deny", reason="too dear") for each in part().decisions
-    )
-    report = replace(part().report, matches="no spawn of clerk. too dear")
+    decisions = tuple(replace(each, decision="deny", reason="too dear") for each in PART.decisions)
+    report = replace(PART.report, matches="no spawn of clerk. too dear")
     async with swarm(tmp_path) as tiny:
-        assert (await play(part(decisions=decisions, report=report), tiny)).success
+        assert (await play(replace(PART, decisions=decisions, report=report), tiny)).success
 
 
 async def test_a_clerk_that_does_not_start_is_reported(tmp_path: Path) -> None:
-    report = replace(part().report, matches="clerk did not start: no room")
+    report = replace(PART.report, matches="clerk did not start: no room")
     async with swarm(tmp_path) as tiny:
         tiny.broken_names.add("clerk")
-        assert (await play(part(report=report), tiny)).success
+        assert (await play(replace(PART, report=report), tiny)).success
 
 
 async def test_playing_with_the_manager(tmp_path: Path) -> None:
