@@ -9,7 +9,6 @@ from aiohttp import hdrs, web
 from hyperhive.dashboard.guard import Handler
 from hyperhive.dashboard.render import page
 from hyperhive.protocol.errors import (
-    Forbidden,
     HiveError,
     InvalidField,
     NotFound,
@@ -63,9 +62,7 @@ def error_answer(request: web.Request, error: HiveError) -> web.Response:
     elif isinstance(error, Unauthenticated):
         response = page(request, "login.html", {}, status=error.status)
     else:
-        # Who got no further than the guard sees no menu.
-        context = {"error": error, "outside": isinstance(error, Forbidden)}
-        response = page(request, "error.html", context, status=error.status)
+        response = page(request, "error.html", {"error": error}, status=error.status)
     if isinstance(error, RateLimited):
         response.headers[hdrs.RETRY_AFTER] = str(max(1, round(error.retry_after)))
     if isinstance(error, Unauthenticated):

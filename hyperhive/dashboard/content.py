@@ -69,7 +69,8 @@ def turn_log(tx: Transaction, name: str, after: int) -> list[Content]:
 
 
 def log_line(event: Event) -> Content:
-    return {**event_view(event), "kind": event.kind.removeprefix("turn_")}
+    view, plain = event_view(event), {"text": "", "tool": "", "is_error": False}
+    return {**view, "kind": event.kind.removeprefix("turn_"), "data": {**plain, **view["data"]}}
 
 
 def messages(

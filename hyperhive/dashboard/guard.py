@@ -12,7 +12,7 @@ from hyperhive.protocol.errors import Forbidden, InvalidFrame, Unauthenticated
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-OPEN = frozenset({"/login", "/healthz", "/static/{version}/{path:.+}"})
+OPEN = frozenset({"/login", "/healthz", "/static/{version}/{path}"})
 """Routes that answer without a login."""
 BEARER = frozenset({"/api/state", "/metrics"})
 """Routes for programs, which may show the fixed token instead of a session."""

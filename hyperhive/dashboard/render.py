@@ -114,7 +114,7 @@ def page(
 ) -> web.Response:
     """A whole page. What `context` lacks of the common values is empty."""
     common = {
-        "after": 0,
+        "after": None,
         "counts": {},
         "failed": failed,
         "logged_in": request.get(SESSION) is not None,

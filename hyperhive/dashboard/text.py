@@ -7,14 +7,12 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any
 
-_CONTROL_PICTURES = 0x2400
-_DELETE = 0x7F
 _HIDDEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 """Unicode categories without a shape of their own: controls, bidi marks, tags, unassigned."""
 
 
 def visible(text: str) -> str:
-    """The text with every character that would not show, or would move others, spelled out.
+    """The text with every character that would not show, or would move others, as `\\u202e`.
 
     Line feeds and tabs stay; a carriage return before a line feed is dropped.
     """
@@ -27,10 +25,8 @@ def _shape(char: str) -> str:
     if char in "\n\t" or unicodedata.category(char) not in _HIDDEN:
         return char
     code = ord(char)
-    if code < 0x20:
-        return chr(_CONTROL_PICTURES + code)
-    if code == _DELETE:
-        return "\u2421"
+    if code < 0x100:
+        return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 

@@ -11,11 +11,11 @@ const LIMIT = 20_000; // milliseconds
 const REOPEN = 5_000;
 
 const main = () => document.getElementById("page");
-let seen = Number(main()?.dataset.after ?? 0);
+let seen = Number(main()?.dataset.after);
 let stream = null;
 
 export function follow() {
-  if (!document.getElementById("live")) return; // not logged in
+  if (main()?.dataset.after === undefined) return; // a page of no moment: an error, or the login
   if (!window.isSecureContext) {
     say("not live: needs https or a loopback address");
     return;
