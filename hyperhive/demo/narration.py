@@ -16,6 +16,9 @@ Tone = Literal["plain", "strong", "good", "bad", "dim"]
 MAX_WORDS = 8_000
 """Characters of one event's text that are told."""
 
+MAX_VALUE = 60
+"""Characters of one argument of a tool: what is sent or asked is told as such anyway."""
+
 _UNTOLD = frozenset({"settled", "inbox_read"})
 _OWN_SERVER = "mcp__hyperhive__"
 
@@ -42,8 +45,7 @@ def tell(event: Item) -> Line | None:
 def one_line(event: Item, limit: int = 160) -> str:
     """The event as one short line; empty when there is nothing to tell."""
     line = tell(event)
-    words = " ".join(f"{line.who} {line.words}".split()) if line else ""
-    return words if len(words) <= limit else f"{words[: limit - 3]}..."
+    return _beginning(" ".join(f"{line.who} {line.words}".split()), limit) if line else ""
 
 
 def tool_name(name: str) -> str:
@@ -56,8 +58,14 @@ def _text(data: Item, name: str) -> str:
     return "" if value is None else value if isinstance(value, str) else dumps(value)
 
 
-def _pairs(data: Item) -> str:
-    return ", ".join(f"{name} {_text(data, name)}" for name in data if _text(data, name))
+def _pairs(data: Item, limit: int = MAX_WORDS) -> str:
+    """Names and values; of a value that is longer than `limit`, its beginning."""
+    texts = {name: _text(data, name) for name in data}
+    return ", ".join(f"{name} {_beginning(text, limit)}" for name, text in texts.items() if text)
+
+
+def _beginning(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 
 def _tell_message(kind: str, agent: str, data: Item) -> Line:
@@ -74,14 +82,6 @@ def _event_words(body: str) -> str:
         return body
     name = str(event.pop("event", "event"))
     return f"{name}: {_pairs(event)}" if event else name
-
-
-def _input_words(tool: str, text: str) -> str:
-    """A tool's input without its JSON; of Bash, the command line."""
-    given = _object(text)
-    if given is None:
-        return text
-    return _text(given, "command") if tool == "Bash" else _pairs(given)
 
 
 def _object(text: str) -> dict[str, object] | None:
@@ -105,8 +105,11 @@ def _tell_text(kind: str, agent: str, data: Item) -> Line:
 
 
 def _tell_tool_use(kind: str, agent: str, data: Item) -> Line:
-    tool = _text(data, "tool")
-    return Line(agent, f"> {tool_name(tool)} {_input_words(tool, _text(data, 'text'))}".rstrip())
+    tool, text = _text(data, "tool"), _text(data, "text")
+    given = _object(text)
+    if given is not None:
+        text = _text(given, "command") if tool == "Bash" else _pairs(given, MAX_VALUE)
+    return Line(agent, f"> {tool_name(tool)} {text}".rstrip())
 
 
 def _tell_refused(kind: str, agent: str, data: Item) -> Line:
@@ -115,7 +118,10 @@ def _tell_refused(kind: str, agent: str, data: Item) -> Line:
 
 
 def _tell_result(kind: str, agent: str, data: Item) -> Line:
-    return Line(agent, f"= {_text(data, 'text')}", "bad" if data.get("is_error") else "dim")
+    text = _text(data, "text")
+    own = _object(text) if _text(data, "tool").startswith(_OWN_SERVER) else None
+    words = text if own is None else _pairs(own, MAX_VALUE)
+    return Line(agent, f"= {words}", "bad" if data.get("is_error") else "dim")
 
 
 def _tell_notice(kind: str, agent: str, data: Item) -> Line:
@@ -160,6 +166,12 @@ def _tell_crash(kind: str, agent: str, data: Item) -> Line:
     return Line(agent, f"crashed: {_pairs(data)}", "bad")
 
 
+def _tell_operation(kind: str, agent: str, data: Item) -> Line:
+    error = _text(data, "error")
+    words = f"{_text(data, 'operation')} {_text(data, 'state')}"
+    return Line(agent, words + (f": {error}" if error else ""), "bad" if error else "dim")
+
+
 def _tell_other(kind: str, agent: str, data: Item) -> Line:
     return Line(agent, f"{kind}: {_pairs(data)}" if data else kind, "dim")
 
@@ -175,6 +187,7 @@ _TELLERS: dict[str, Callable[[str, str, Item], Line]] = {
     "approval": _tell_approval,
     "crash": _tell_crash,
     "message": _tell_message,
+    "operation": _tell_operation,
     "question": _tell_question,
     "turn_began": _tell_turn_began,
     "turn_ended": _tell_turn_ended,

@@ -31,8 +31,9 @@ class Totals:
     def words(self) -> str:
         allowed = max(0, self.calls - self.refused)
         return (
-            f"{self.turns} turns, {allowed} tool calls allowed, {self.refused} refused, "
-            f"{self.milliseconds / 1000:.1f} s, ${self.usd:.4f}, {self.tokens:,.0f} tokens"
+            f"{_counted(self.turns, 'turn')}, {_counted(allowed, 'tool call')} allowed, "
+            f"{self.refused} refused, {self.milliseconds / 1000:.1f} s, ${self.usd:.4f}, "
+            f"{self.tokens:,.0f} tokens"
         )
 
 
@@ -62,7 +63,10 @@ class Transcript:
         whole = Totals()
         for each in self.totals.values():
             _add(whole, each)
-        lines = [*rows, f"{'in all':<{_NAME_COLUMNS}} {whole.words()}, {self.messages} messages"]
+        lines = [
+            *rows,
+            f"{'in all':<{_NAME_COLUMNS}} {whole.words()}, {_counted(self.messages, 'message')}",
+        ]
         indent = " " * (_NAME_COLUMNS + 1)
         return [line for row in lines for line in _hang(row, indent, self.width)]
 
@@ -95,6 +99,10 @@ class Transcript:
     def _coloured(self, text: str, tone: str) -> str:
         code = _COLOURS.get(tone) if self.colour else None
         return f"\x1b[{code}m{text}\x1b[0m" if code else text
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _count_turn(totals: Totals, kind: str, data: Item) -> None:

@@ -47,6 +47,18 @@ def message(body: object, kind: str = "agent") -> dict[str, object]:
             event("turn_tool_refused", tool="Bash", text="Refused: awk is not listed"),
             Line("alice", "x Bash refused: awk is not listed", "bad"),
         ),
+        (
+            event("turn_tool_use", tool="mcp__hyperhive__ask", text=f'{{"q": "{"x" * 99}"}}'),
+            Line("alice", f"> ask q {'x' * 57}..."),
+        ),
+        (
+            event("turn_tool_result", tool="mcp__hyperhive__send", text='{"id": 5, "to": []}'),
+            Line("alice", "= id 5, to []", "dim"),
+        ),
+        (
+            event("turn_tool_result", tool="Bash", text='{"a": 1}'),
+            Line("alice", '= {"a": 1}', "dim"),
+        ),
         (event("turn_tool_result", text="43"), Line("alice", "= 43", "dim")),
         (event("turn_tool_result", text="no", is_error=True), Line("alice", "= no", "bad")),
         (event("turn_notice", text="compacted"), Line("alice", "note: compacted", "dim")),
@@ -83,7 +95,11 @@ def message(body: object, kind: str = "agent") -> dict[str, object]:
         ),
         (
             event("operation", operation="spawn", state="done", error=""),
-            Line("alice", "operation: operation spawn, state done", "dim"),
+            Line("alice", "spawn done", "dim"),
+        ),
+        (
+            event("operation", operation="start", state="failed", error="no room"),
+            Line("alice", "start failed: no room", "bad"),
         ),
         (event("unheard_of", None), Line("", "unheard_of", "dim")),
         (event("settled", deliveries=[1]), None),

@@ -68,10 +68,10 @@ def test_summary() -> None:
     transcript = Transcript(width=120)
     play(transcript)
     assert transcript.summary() == [
-        "clerk     1 turns, 1 tool calls allowed, 1 refused, 1.5 s, $0.0100, 1,000 tokens",
-        "manager   1 turns, 0 tool calls allowed, 0 refused, 1.5 s, $0.0100, 1,000 tokens",
-        "in all    2 turns, 1 tool calls allowed, 1 refused, 3.0 s, $0.0200, 2,000 tokens, "
-        "1 messages",
+        "clerk     1 turn, 1 tool call allowed, 1 refused, 1.5 s, $0.0100, 1,000 tokens",
+        "manager   1 turn, 0 tool calls allowed, 0 refused, 1.5 s, $0.0100, 1,000 tokens",
+        "in all    2 turns, 1 tool call allowed, 1 refused, 3.0 s, $0.0200, 2,000 tokens, "
+        "1 message",
     ]
 
 
