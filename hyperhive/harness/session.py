@@ -20,6 +20,8 @@ from hyperhive.harness.session_options import SessionOptions
 INTERRUPT_SECONDS = 10.0
 """A turn that has not ended so long after an interrupt is ended by killing Claude Code."""
 
+_AGAIN_SECONDS = 0.5
+
 
 class Session:
     """For one event loop. Turns, `release` and `new` wait for each other; `interrupt` does not.
@@ -55,7 +57,7 @@ class Session:
         return await self._run(prompt, model, report, command=False)
 
     async def compact(self, *, model: str, report: Report) -> TurnOutcome:
-        """Has the model sum up the conversation so far; `failed` when there is too little of it."""
+        """Has the model sum up the conversation so far; `failed` when that cannot be done."""
         return await self._run("/compact", model, report, command=True)
 
     async def interrupt(self) -> None:
@@ -66,12 +68,19 @@ class Session:
         turn.interrupted = True
         with contextlib.suppress(SessionError, TimeoutError):
             async with asyncio.timeout(INTERRUPT_SECONDS):
-                if turn.begun and self._client is not None:
-                    await self._client.interrupt()
-                await turn.ended.wait()
+                await self._insist(turn)
         if not turn.ended.is_set() and self._client is not None:
             self._client.kill()
         await turn.ended.wait()
+
+    async def _insist(self, turn: _Turn) -> None:
+        """Claude Code drops an interrupt that comes between the prompt and its first request."""
+        while not turn.ended.is_set():
+            if turn.begun and self._client is not None:
+                await self._client.interrupt()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_AGAIN_SECONDS):
+                    await turn.ended.wait()
 
     async def check(self, *, model: str) -> list[str]:
         """Starts Claude Code and its MCP servers, asks no model; what is wrong, one line each."""
@@ -128,15 +137,13 @@ class Session:
     async def _connect(self, model: str, reader: TurnReader) -> bool:
         """Sees to a process that has this session, these options and this model.
 
-        Returns whether the remembered session was gone, so that this is another one.
+        Returns whether the remembered session was gone, so that this is another one. A new model
+        needs another process: to change it in a running one makes Claude Code ask the model `Hi`.
         """
-        client = self._client
-        if client is not None and (client.options != self.options or not client.alive):
-            await self._stop()
         if self._client is not None:
-            if self._client.model != model:
-                await self._client.set_model(model)
-            return False
+            if self._client.serves(self.options, model):
+                return False
+            await self._stop()
         if self.id is None:
             await self._start(model, None)
             return False

@@ -43,7 +43,7 @@ CONNECT_SECONDS = 60.0
 SILENCE_SECONDS = 1_200.0
 """Longest wait for the next message: a Bash call may take 10 minutes, a long answer some more."""
 REPLY_SECONDS = 10.0
-"""For what is done at once: taking a prompt, a change of model, an interrupt."""
+"""For what is done at once: taking a prompt, an interrupt, a status."""
 
 
 class ClaudeClient:
@@ -55,11 +55,10 @@ class ClaudeClient:
         program = find_claude(options.environment.get("PATH", ""))
         if program is None:
             raise ClaudeUnavailable("there is no Claude Code program: install claude-agent-sdk")
-        self.options = options
-        self.model = model
+        self._options = options
+        self._model = model
         self._policy = policy
         self._reader: TurnReader | None = None
-        self._cost = 0.0
         argv = command_line(program, options, model, session_id)
         self._process = ClaudeProcess(argv, options.workspace, options.environment)
         self._client = ClaudeSDKClient(self._sdk_options(), transport=self._process)
@@ -68,9 +67,11 @@ class ClaudeClient:
         """What the SDK itself serves; the rest is on the command line."""
         servers = {
             name: cast(McpSdkServerConfig, {"type": "sdk", "name": name, "instance": server})
-            for name, server in self.options.own_servers.items()
+            for name, server in self._options.own_servers.items()
         }
         return ClaudeAgentOptions(
+            # Without `snapshot` a resumed session goes on with the prompt that it began with.
+            system_prompt={"type": "custom", "prompt": "in a file", "snapshot": False},
             mcp_servers={**servers},
             hooks={"PreToolUse": [HookMatcher(hooks=[self._decide], on_failure="block")]},
             can_use_tool=_refuse_what_is_asked,
@@ -98,8 +99,7 @@ class ClaudeClient:
             async with asyncio.timeout(REPLY_SECONDS):
                 await self._client.query(_user_message(prompt, key, composed=not command))
             result = await self._result(reader, key)
-        cost_before, self._cost = self._cost, result.total_cost_usd or self._cost
-        return reader.outcome(result, cost_before)
+        return reader.outcome(result)
 
     async def _result(self, reader: TurnReader, key: str) -> ResultMessage:
         stream = cast(AsyncGenerator[Message, None], self._client.receive_messages())
@@ -113,12 +113,6 @@ class ClaudeClient:
                 if isinstance(message, ResultMessage) and _answers(message, key):
                     return message
 
-    async def set_model(self, model: str) -> None:
-        with self._translated(REPLY_SECONDS):
-            async with asyncio.timeout(REPLY_SECONDS):
-                await self._client.set_model(model)
-        self.model = model
-
     async def interrupt(self) -> None:
         """Asks it to break off; `turn` then returns soon, with what came so far."""
         with self._translated(REPLY_SECONDS):
@@ -128,7 +122,7 @@ class ClaudeClient:
     async def broken_servers(self) -> list[str]:
         """Waits until every MCP server has come up or failed; what is wrong, one line for each."""
         deadline = time.monotonic() + CONNECT_SECONDS
-        expected = {*self.options.own_servers, *self.options.extra_servers}
+        expected = {*self._options.own_servers, *self._options.extra_servers}
         while True:
             states = await self._server_states()
             waiting = [name for name in expected if states.get(name, "pending") == "pending"]
@@ -148,9 +142,10 @@ class ClaudeClient:
             for server in status["mcpServers"]
         }
 
-    @property
-    def alive(self) -> bool:
-        return self._process.is_ready()
+    def serves(self, options: SessionOptions, model: str) -> bool:
+        """Whether it is running, and was started with these."""
+        same = self._options == options and self._model == model
+        return same and self._process.is_ready()
 
     def kill(self) -> None:
         self._process.kill()

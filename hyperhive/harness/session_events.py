@@ -22,7 +22,7 @@ class TurnOutcome:
 
     `overflow` says that the conversation no longer fits the model's window, also after Claude Code
     compacted it by itself; `api_error` that the API refused or is away (`api_status` is its HTTP
-    status, if it answered). Tokens and `cost_usd`, Claude Code's own estimate, are of this turn.
+    status, if it answered). What it cost, only the host knows: here is what Claude Code saw.
     """
 
     status: Status
@@ -30,7 +30,6 @@ class TurnOutcome:
     """The model's last words, or what went wrong."""
     session_id: str = ""
     api_status: int | None = None
-    cost_usd: float = 0.0
     input_tokens: int = 0
     """Without what was read from or written to the prompt cache."""
     output_tokens: int = 0

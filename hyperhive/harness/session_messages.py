@@ -88,19 +88,19 @@ class TurnReader:
             status = data.get("error_status") or data.get("error") or "no answer"
             self.notice(f"The model API failed ({status}); Claude Code tries again.")
 
-    def outcome(self, result: ResultMessage, cost_before: float) -> TurnOutcome:
-        """`cost_before` is what the process had cost before this turn: its figure is a sum."""
+    def outcome(self, result: ResultMessage) -> TurnOutcome:
         status, usage = _status(result), result.usage or {}
         text = result.result or "; ".join(result.errors or ())
         if self._compact_error and status == "completed":
             status, text = "failed", self._compact_error
+        elif status == "interrupted":
+            text = ""  # a diagnostic of Claude Code for its makers
         windows = [int(used["contextWindow"]) for used in (result.model_usage or {}).values()]
         return TurnOutcome(
             status=status,
             text=text,
             session_id=result.session_id,
             api_status=result.api_error_status,
-            cost_usd=max(0.0, (result.total_cost_usd or 0.0) - cost_before),
             input_tokens=_count(usage, "input_tokens"),
             output_tokens=_count(usage, "output_tokens"),
             cache_read_tokens=_count(usage, "cache_read_input_tokens"),

@@ -14,6 +14,9 @@ import pytest
 
 from hyperhive.harness import relay as relay_module
 from hyperhive.harness.relay import MAX_CONNECTIONS, Relay
+from hyperhive.harness.session import Session
+from tests.support.claude import MODEL, allow, session_options
+from tests.support.scripted_model import ScriptedModel, text
 from tests.support.wait import wait_for
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -260,3 +263,23 @@ async def _ask_as(relay: Relay, uid: int) -> str:
         ).stdout
 
     return await asyncio.to_thread(ask)
+
+
+@pytest.mark.claude
+async def test_claude_code_sees_nothing_of_a_host_that_restarts(
+    tmp_path: Path, socket_dir: Path
+) -> None:
+    path = socket_dir / "hive.sock"
+    async with Relay(path) as relay:
+        session = Session(session_options(tmp_path, relay.url), allow)
+        try:
+            async with ScriptedModel([text("before")], path):
+                outcome = await session.run("one", model=MODEL, report=lambda event: None)
+                assert outcome.text == "before"
+            turn = asyncio.create_task(session.run("two", model=MODEL, report=lambda event: None))
+            await wait_for(lambda: len(relay._tasks) == 1, 20)
+            async with ScriptedModel([text("after")], path) as model:
+                assert (await turn).text == "after"
+                assert len(model.turns) == 1
+        finally:
+            await session.release()

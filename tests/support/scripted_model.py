@@ -15,9 +15,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 
 from aiohttp import web
 
@@ -135,12 +137,17 @@ def _text_of(content: object) -> str:
 
 
 class ScriptedModel:
-    """Serves the script on a loopback port; `requests` has everything that came in."""
+    """Serves the script on a loopback port, or on a unix socket at `path`.
 
-    def __init__(self, script: Script) -> None:
+    `requests` has everything that came in.
+    """
+
+    def __init__(self, script: Script, path: Path | None = None) -> None:
+        self._path = path
         self.requests: list[Request] = []
         self._choose = script if callable(script) else _in_order(script)
-        self._ids = count(1)
+        # Unlike those of any other model, which a resumed session may have talked to.
+        self._ids = (f"{secrets.token_hex(4)}{number}" for number in count(1))
         self._arrived = asyncio.Condition()
         self._runner: web.AppRunner | None = None
         self.url = ""
@@ -162,8 +169,10 @@ class ScriptedModel:
         # A handler that waits in `hold` ends when its client leaves.
         self._runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
+        if self._path is not None:
+            await web.UnixSite(self._runner, self._path).start()
+            return self
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         host, port = self._runner.addresses[0][:2]
         self.url = f"http://{host}:{port}"
         return self
@@ -240,7 +249,7 @@ def _in_order(replies: Sequence[Reply]) -> Callable[[Request], Reply]:
     return choose
 
 
-def _identified(block: Json, ids: count[int]) -> Json:
+def _identified(block: Json, ids: Iterator[str]) -> Json:
     return {"id": f"toolu_{next(ids)}", **block} if block["type"] == "tool_use" else block
 
 
