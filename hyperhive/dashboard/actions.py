@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from hyperhive.dashboard import forms, pages
-from hyperhive.dashboard.answers import error_answer, json_answer, wants_json
+from hyperhive.dashboard.answers import error_answer, explained, json_answer, wants_json
 from hyperhive.dashboard.content import find_agent
 from hyperhive.dashboard.forms import read_form
 from hyperhive.dashboard.guard import Handler
@@ -64,9 +64,10 @@ def answer_done(request: web.Request, done: Done) -> web.Response:
 async def refused(request: web.Request, page: Page, failed: Failed) -> web.Response:
     if wants_json(request):
         fresh = {"key": failed.key} if isinstance(failed.error, Conflict) else {}
-        return json_answer({"error": failed.error.to_json(), **fresh}, failed.error.status)
+        answer = {"error": failed.error.to_json(), **fresh}
+        return explained(json_answer(answer, failed.error.status), failed.error)
     try:
-        return await page(request, failed)
+        return explained(await page(request, failed), failed.error)
     except HiveError:  # what the form was about is gone
         return error_answer(request, failed.error)
 

@@ -63,6 +63,11 @@ def error_answer(request: web.Request, error: HiveError) -> web.Response:
         response = page(request, "login.html", {}, status=error.status)
     else:
         response = page(request, "error.html", {"error": error}, status=error.status)
+    return explained(response, error)
+
+
+def explained(response: web.Response, error: HiveError) -> web.Response:
+    """With the headers that belong to this kind of error."""
     if isinstance(error, RateLimited):
         response.headers[hdrs.RETRY_AFTER] = str(max(1, round(error.retry_after)))
     if isinstance(error, Unauthenticated):

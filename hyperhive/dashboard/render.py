@@ -113,7 +113,7 @@ def page(
     failed: Failed | None = None,
 ) -> web.Response:
     """A whole page. What `context` lacks of the common values is empty."""
-    common = {
+    common: dict[str, Any] = {
         "after": None,
         "counts": {},
         "failed": failed,

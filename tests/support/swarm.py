@@ -36,7 +36,7 @@ from hyperhive.protocol.verbs import (
     TurnEvents,
 )
 from hyperhive.store.database import Database
-from hyperhive.store.opening import Tuning
+from hyperhive.store.tuning import Tuning
 from tests.support.net import free_port
 
 MODELS = {

@@ -19,11 +19,10 @@ async function send(form, button, done) {
   const body = new URLSearchParams(new FormData(form));
   const focused = document.activeElement;
   sending.add(form);
-  setBusy(form, true);
-  show(form, "");
   try {
-    const answer = await post(url, body);
-    accepted(form, body, answer);
+    setBusy(form, true);
+    show(form, "");
+    accepted(form, body, await post(url, body));
   } catch (problem) {
     refused(form, problem);
   } finally {
@@ -80,7 +79,7 @@ function accepted(form, body, answer) {
     location.assign(answer.go);
     return;
   }
-  document.getElementById("result").textContent = answer.result;
+  tell(answer.result, false);
   setKey(form, answer.key);
   // What was typed since is a next message.
   if (unchanged(form, body)) form.reset();
@@ -95,7 +94,8 @@ function unchanged(form, body) {
 }
 
 function refused(form, problem) {
-  document.getElementById("result").textContent = "";
+  // The page may have changed meanwhile, and the form be gone from it.
+  tell(form.isConnected ? "" : `Not done: ${problem.message}`, true);
   show(form, problem.message);
   setKey(form, problem.key);
   const control = problem.field && form.elements.namedItem(problem.field);
@@ -109,6 +109,12 @@ function refused(form, problem) {
 function setKey(form, key) {
   const input = form.elements.namedItem("key");
   if (input && key) input.value = key;
+}
+
+function tell(text, refused) {
+  const result = document.getElementById("result");
+  result.textContent = text;
+  result.classList.toggle("refused", refused);
 }
 
 function show(form, text) {

@@ -1,0 +1,22 @@
+"""A swarm of the test's own, with its dashboard served on loopback."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.support.swarm import Swarm, swarm
+
+
+@pytest.fixture
+async def hive(tmp_path: Path) -> AsyncIterator[Swarm]:
+    async with swarm(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def browser(hive: Swarm) -> AsyncIterator[aiohttp.ClientSession]:
+    """Logged in, and sending what a page of the dashboard sends."""
+    async with hive.browser() as client:
+        yield client

@@ -1,0 +1,397 @@
+"""Every form: what it does, with and without script, and what it says when it is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from hyperhive.dashboard.actions import POSTS
+from hyperhive.hive.mail import OPERATOR_SENDER
+from hyperhive.hive.ports import Transaction
+from hyperhive.hive.records import OPERATOR_ID
+from tests.support.dump import dump
+from tests.support.swarm import Swarm
+
+JSON = {"Accept": "application/json"}
+
+
+async def post(
+    browser: aiohttp.ClientSession, path: str, data: Any = None
+) -> tuple[int, dict[str, Any]]:
+    """As the script of the page does."""
+    async with browser.post(path, data=data or b"", headers=headers(JSON)) as answer:
+        return answer.status, await answer.json()
+
+
+def headers(more: dict[str, str]) -> dict[str, str]:
+    return {"Content-Type": "application/x-www-form-urlencoded", **more}
+
+
+async def plain(
+    browser: aiohttp.ClientSession, path: str, data: Any = None
+) -> tuple[int, str, str]:
+    """As a browser without script does; the page that it ends up on, and that page's path."""
+    async with browser.post(path, data=data or b"", headers=headers({})) as answer:
+        return answer.status, await answer.text(), answer.url.path
+
+
+# --- what each does ---
+
+
+@pytest.fixture
+async def working(hive: Swarm) -> Swarm:
+    """The manager and alice are connected; a question and two approvals are open."""
+    await hive.start("manager")
+    await hive.start("alice")
+    await hive.ask("manager", "Which one?", options=("red", "green, dark", "blue"), multi=True)
+    await hive.request_spawn("carol", "for tests")
+    await hive.request_destroy("alice", "not needed", purge=True)
+    return hive
+
+
+async def test_an_answer_joins_the_choices_and_the_words(
+    working: Swarm, browser: aiohttp.ClientSession
+) -> None:
+    data = [("choice", "0"), ("choice", "1"), ("text", "and\r\nmore")]
+    status, answer = await post(browser, "/answer-question/1", data)
+    assert (status, answer["result"]) == (200, "Question 1 of manager is answered.")
+    question = await working.hive.store.read(lambda tx: tx.questions.get(1))
+    assert question is not None
+    assert (question.state, question.answer) == ("answered", "red, green, dark, and\nmore")
+
+
+async def test_only_the_first_answer_counts(working: Swarm, browser: aiohttp.ClientSession) -> None:
+    await working.hive.questions.answer(OPERATOR_SENDER, 1, "blue")
+    status, answer = await post(browser, "/answer-question/1", {"text": "late"})
+    assert status == 409
+    assert answer["error"]["code"] == "already_resolved"
+    assert answer["error"]["resolution"] == "answered"
+
+
+async def test_one_of_a_single_choice(working: Swarm, browser: aiohttp.ClientSession) -> None:
+    asked = await working.ask("alice", "Yes?", options=("yes", "no"))
+    path = f"/answer-question/{asked}"
+    status, answer = await post(browser, path, [("choice", "0"), ("choice", "1")])
+    assert (status, answer["error"]["field"]) == (400, "choice")
+    status, _ = await post(browser, path, {"choice": "none", "text": "perhaps"})
+    assert status == 200
+    question = await working.hive.store.read(lambda tx: tx.questions.get(asked))
+    assert question is not None
+    assert question.answer == "perhaps"
+
+
+async def test_a_question_between_agents_may_be_answered(
+    working: Swarm, browser: aiohttp.ClientSession
+) -> None:
+    asked = await working.ask("alice", "Where?", to="manager")
+    assert (await post(browser, f"/answer-question/{asked}", {"text": "here"}))[0] == 200
+
+
+async def test_cancel_a_question(working: Swarm, browser: aiohttp.ClientSession) -> None:
+    assert (await post(browser, "/cancel-question/1"))[0] == 200
+    question = await working.hive.store.read(lambda tx: tx.questions.get(1))
+    assert question is not None
+    assert question.state == "cancelled"
+
+
+async def test_approve_makes_the_agent_once(working: Swarm, browser: aiohttp.ClientSession) -> None:
+    status, answer = await post(browser, "/approve/1", {"note": "go"})
+    assert (status, answer["result"]) == (200, "Approved: spawn carol.")
+    assert (await working.agent("carol")).description == "for tests"
+    status, answer = await post(browser, "/approve/1", {"note": ""})
+    assert (status, answer["error"]["code"]) == (409, "already_resolved")
+
+
+async def test_deny_with_a_reason(working: Swarm, browser: aiohttp.ClientSession) -> None:
+    status, text, path = await plain(browser, "/deny/2", {"note": "she stays"})
+    assert (status, path) == (200, "/approvals/2")
+    assert "Denied: destroy alice." in text
+    approval = await working.hive.store.read(lambda tx: tx.approvals.get(2))
+    assert approval is not None
+    assert (approval.state, approval.note) == ("denied", "she stays")
+    assert (await working.agent("alice")).state == "present"
+
+
+@pytest.mark.parametrize(
+    ("verb", "wanted", "kind"),
+    [
+        ("kill", "stopped", "stop"),
+        ("start", "running", "start"),
+        ("restart", "running", "restart"),
+    ],
+)
+async def test_orders_to_an_agent(
+    working: Swarm, browser: aiohttp.ClientSession, verb: str, wanted: str, kind: str
+) -> None:
+    status, _, path = await plain(browser, f"/agents/alice/{verb}")
+    assert (status, path) == (200, "/agents/alice")
+    agent = await working.agent("alice")
+    (order,) = await working.hive.store.read(lambda tx: tx.operations.open(agent.id))
+    assert (agent.wanted, order.kind, order.actor) == (wanted, kind, "operator")
+
+
+async def test_destroy_keeps_the_files(working: Swarm, browser: aiohttp.ClientSession) -> None:
+    status, answer = await post(browser, "/agents/alice/destroy", {"confirm": ""})
+    assert (status, "go" in answer) == (200, False)
+    assert (await working.agent("alice")).state == "tombstone"
+
+
+async def test_purge_asks_for_the_name(working: Swarm, browser: aiohttp.ClientSession) -> None:
+    wrong = {"purge": "yes", "confirm": "alicia"}
+    status, answer = await post(browser, "/agents/alice/destroy", wrong)
+    assert (status, answer["error"]["field"]) == (400, "confirm")
+    assert (await working.agent("alice")).state == "present"
+    right = {"purge": "yes", "confirm": "alice"}
+    status, answer = await post(browser, "/agents/alice/destroy", right)
+    assert (status, answer["go"].startswith("/?result=")) == (200, True)
+    assert (await working.agent("alice")).state == "purging"
+
+
+async def test_the_manager_stays(working: Swarm, browser: aiohttp.ClientSession) -> None:
+    status, answer = await post(browser, "/agents/manager/destroy", {"confirm": ""})
+    assert (status, answer["error"]["code"]) == (400, "invalid_field")
+
+
+async def test_a_model_is_set_and_taken_back(
+    working: Swarm, browser: aiohttp.ClientSession
+) -> None:
+    assert (await post(browser, "/agents/alice/model", {"model": "small"}))[0] == 200
+    assert (await working.agent("alice")).model_override == "small"
+    assert (await post(browser, "/agents/alice/model", {"model": ""}))[0] == 200
+    assert (await working.agent("alice")).model_override is None
+
+
+@pytest.mark.parametrize(
+    ("path", "push"), [("cancel-turn", "cancel"), ("new-session", "new_session")]
+)
+async def test_hints_go_down_the_link(
+    working: Swarm, browser: aiohttp.ClientSession, path: str, push: str
+) -> None:
+    assert (await post(browser, f"/agents/alice/{path}"))[0] == 200
+    assert working.pushes == [("alice", push)]
+    working.linked.clear()
+    status, answer = await post(browser, f"/agents/alice/{path}")
+    assert (status, answer["error"]["code"]) == (409, "conflict")
+
+
+async def test_a_message_is_sent_once_however_often_the_form_is(
+    hive: Swarm, browser: aiohttp.ClientSession
+) -> None:
+    form = {"to": "alice", "body": "hello", "key": "key-1"}
+    first = await post(browser, "/send", form)
+    again = await post(browser, "/send", form)
+    assert first[0] == again[0] == 200
+    assert first[1]["result"] == again[1]["result"] == "Sent to alice."
+    assert first[1]["key"] not in ("key-1", again[1]["key"])
+    assert await flow(hive) == [("operator", "alice", "hello")]
+
+
+async def test_another_message_under_a_used_key_gets_a_new_key(
+    hive: Swarm, browser: aiohttp.ClientSession
+) -> None:
+    await post(browser, "/send", {"to": "alice", "body": "hello", "key": "key-1"})
+    status, answer = await post(browser, "/send", {"to": "alice", "body": "hi", "key": "key-1"})
+    assert (status, answer["error"]["code"]) == (409, "conflict")
+    again = {"to": "alice", "body": "hi", "key": answer["key"]}
+    assert (await post(browser, "/send", again))[0] == 200
+    assert [body for *_, body in await flow(hive)] == ["hi", "hello"]
+
+
+async def test_a_message_to_everyone(hive: Swarm, browser: aiohttp.ClientSession) -> None:
+    status, answer = await post(browser, "/send", {"to": "*", "body": "x", "key": "k"})
+    assert (status, answer["result"]) == (200, "Sent to manager, alice.")
+
+
+async def test_an_agent_is_made_once_however_often_the_form_is_sent(
+    hive: Swarm, browser: aiohttp.ClientSession
+) -> None:
+    form = {"name": "dora", "description": "d", "key": "key-1"}
+    assert [(await post(browser, "/request-spawn", form))[0] for _ in range(2)] == [200, 200]
+    agent = await hive.agent("dora")
+    assert len(await hive.hive.store.read(lambda tx: tx.operations.open(agent.id))) == 1
+    taken = {**form, "key": "key-2"}
+    status, answer = await post(browser, "/request-spawn", taken)
+    assert (status, answer["error"]["code"]) == (409, "conflict")
+
+
+async def test_mail_is_marked_as_read(hive: Swarm, browser: aiohttp.ClientSession) -> None:
+    await hive.send("alice", "operator", "done")
+    assert await hive.unread() == 1
+    assert (await post(browser, "/mark-read"))[0] == 200
+    assert await hive.unread() == 0
+
+
+async def flow(made: Swarm) -> list[tuple[str, str, str]]:
+    def query(tx: Transaction) -> list[tuple[str, str, str]]:
+        found = tx.messages.recent(OPERATOR_ID)
+        return [(d.message.sender, d.recipient, d.message.body) for d in found]
+
+    return await made.hive.store.read(query)
+
+
+# --- without script ---
+
+
+async def test_a_result_survives_the_redirect_and_a_reload(
+    hive: Swarm, browser: aiohttp.ClientSession
+) -> None:
+    data = {"to": "alice", "body": "hello", "key": "k"}
+    async with browser.post("/send", data=data, allow_redirects=False) as answer:
+        assert answer.status == 303
+        location = answer.headers["Location"]
+    for _ in range(2):
+        async with browser.get(location) as page:
+            assert "Sent to alice." in await page.text()
+    async with browser.get("/?result=You+are+hacked") as page:
+        assert "hacked" not in await page.text()
+
+
+async def test_a_refused_form_comes_back_with_what_was_typed(
+    hive: Swarm, browser: aiohttp.ClientSession
+) -> None:
+    data = {"to": "nobody", "body": "half <written>", "key": "key-7"}
+    status, text, path = await plain(browser, "/send", data)
+    assert (status, path) == (403, "/send")
+    assert "half &lt;written&gt;</textarea>" in text
+    assert "there is no agent &#39;nobody&#39;" in text
+    assert 'value="key-7"' in text  # nothing was stored under it: the next attempt may use it
+
+
+async def test_a_refused_choice_comes_back_chosen(
+    working: Swarm, browser: aiohttp.ClientSession
+) -> None:
+    data = [("choice", "2"), ("text", "x" * 65_537)]
+    status, text, _ = await plain(browser, "/answer-question/1", data)
+    assert status == 400
+    assert 'value="2" checked' in text
+    assert "text: must have at most 65536" in text
+
+
+async def test_a_form_about_something_that_is_gone_is_an_error_page(
+    hive: Swarm, browser: aiohttp.ClientSession
+) -> None:
+    status, text, _ = await plain(browser, "/agents/nobody/start")
+    assert status == 404
+    assert "there is no agent &#39;nobody&#39;" in text
+
+
+# --- each field wrong in turn ---
+
+LONG = "x" * 65_537
+WRONG_IDS = ["0x1", "-1", "1.5", "", "1" * 16, "%D9%A1", "abc", "%00", "1%0a"]
+WRONG_NAMES = ["Alice", "-a", "a-", "a" * 21, "al%20ice", "operator", "a%0a", "ä", "%00", "*"]
+GOOD: dict[str, dict[str, str]] = {
+    "/agents/{name}/destroy": {"confirm": "", "purge": "yes"},
+    "/agents/{name}/model": {"model": "small"},
+    "/answer-question/{id}": {"choice": "0", "text": "t"},
+    "/approve/{id}": {"note": "n"},
+    "/deny/{id}": {"note": "n"},
+    "/request-spawn": {"name": "dora", "description": "d", "key": "k"},
+    "/send": {"to": "alice", "body": "b", "key": "k"},
+}
+WRONG: dict[str, list[str]] = {
+    "body": ["", LONG, "a\0b", "ä" * 32_769],
+    "choice": ["3", "x", "-1", "00000"],
+    "confirm": ["alicia", "x" * 101],
+    "description": ["x" * 2_001, "\0"],
+    "key": ["", "x" * 101, "with space", "ü"],
+    "model": ["unknown", "x" * 101, "\0"],
+    "name": ["", "Dora", "a" * 21, "operator", "dora\n", "manager"],
+    "note": ["x" * 4_097, "ä" * 2_049, "\0"],
+    "purge": ["no", "YES", ""],
+    "text": [LONG, "\0"],
+    "to": ["", "Alice", "a b", "a" * 21],
+}
+
+
+def fields(route: str) -> dict[str, str]:
+    return GOOD.get(route, {})
+
+
+def named(route: str) -> str:
+    return route.format(name="alice", id="1")
+
+
+@pytest.mark.parametrize("route", [route for route, _ in POSTS])
+async def test_each_wrong_field_is_named_and_nothing_is_stored(
+    working: Swarm, browser: aiohttp.ClientSession, tmp_path: Path, route: str
+) -> None:
+    before, path = dump(tmp_path / "hive.db"), named(route)
+    for name in fields(route):
+        for value in WRONG[name]:
+            await refuses(browser, path, {**fields(route), name: value}, name)
+    for name in fields(route).keys() & {"key", "to", "body", "name"}:
+        rest = {key: value for key, value in fields(route).items() if key != name}
+        await refuses(browser, path, rest, name)
+    for name in fields(route).keys() - {"choice"}:
+        await refuses(browser, path, [*fields(route).items(), (name, "again")], name)
+    await refuses(browser, path, {**fields(route), "extra": "1"}, "extra")
+    assert dump(tmp_path / "hive.db") == before
+
+
+@pytest.mark.parametrize("route", [route for route, _ in POSTS if "{" in route])
+async def test_each_wrong_path_is_refused(
+    working: Swarm, browser: aiohttp.ClientSession, tmp_path: Path, route: str
+) -> None:
+    before = dump(tmp_path / "hive.db")
+    for value in WRONG_IDS if "{id}" in route else WRONG_NAMES:
+        path = route.format(name=value, id=value)
+        status, answer = await post(browser, path, fields(route))
+        assert status in (400, 404), (path, answer)
+        assert answer["error"].get("field", "name") in ("id", "name"), (path, answer)
+    form = {**fields(route), **({"confirm": "nobody"} if "confirm" in fields(route) else {})}
+    status, answer = await post(browser, route.format(name="nobody", id="999"), form)
+    assert (status, answer["error"]["code"]) == (404, "not_found")
+    assert dump(tmp_path / "hive.db") == before
+
+
+async def refuses(browser: aiohttp.ClientSession, path: str, data: object, field: str) -> None:
+    status, answer = await post(browser, path, data)
+    shown = (path, str(data)[:200], answer)
+    assert status == 400, shown
+    assert answer["error"]["code"] == "invalid_field", shown
+    assert answer["error"]["field"].removesuffix("[0]") == field, shown
+    status, text, _ = await plain(browser, path, data)
+    assert status == 400
+    assert f"Not done: {field}" in text
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        (b"to=alice&body=x&key=k", "text/plain", 400),
+        (b"to=alice&body=x&key=k", "multipart/form-data; boundary=x", 400),
+        (b'{"to": "alice"}', "application/json", 400),
+        (b"to=%ff", "application/x-www-form-urlencoded", 400),
+        (b"\xff=1", "application/x-www-form-urlencoded", 400),
+        (b"to=\xed\xa0\x80", "application/x-www-form-urlencoded", 400),
+        (b"&".join(b"a%d=1" % n for n in range(51)), "application/x-www-form-urlencoded", 400),
+        (b"to=alice&body=" + b"x" * 270_000, "application/x-www-form-urlencoded", 413),
+        (b"to=a", "application/x-www-form-urlencoded; charset=nonsense", 400),
+    ],
+)
+async def test_a_body_that_is_no_form_is_refused(
+    hive: Swarm,
+    browser: aiohttp.ClientSession,
+    tmp_path: Path,
+    body: bytes,
+    content_type: str,
+    status: int,
+) -> None:
+    before = dump(tmp_path / "hive.db")
+    sent = {"Content-Type": content_type, **JSON}
+    async with browser.post("/send", data=body, headers=sent) as answer:
+        assert answer.status == status
+        assert (await answer.json())["error"]["code"] in ("invalid_field", "too_large")
+    assert dump(tmp_path / "hive.db") == before
+
+
+async def test_the_largest_body_fits_however_it_is_encoded(
+    hive: Swarm, browser: aiohttp.ClientSession
+) -> None:
+    body = "\u00e4" * 32_768  # 65,536 bytes, 196,608 when percent-encoded
+    status, answer = await post(browser, "/send", {"to": "alice", "body": body, "key": "k"})
+    assert status == 200, answer
