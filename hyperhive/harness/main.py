@@ -11,10 +11,11 @@ Exit status of `run`
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -90,7 +91,8 @@ def run(**options: Any) -> None:
 def mcp(socket: Path) -> None:
     """Serve the agent's tools over stdio, for any MCP client."""
     stdio = importlib.import_module("hyperhive.harness.stdio")
-    asyncio.run(stdio.serve(socket))
+    with _told_in_one_line():
+        asyncio.run(stdio.serve(socket))
 
 
 @main.group(hidden=True)
@@ -118,7 +120,13 @@ def debug_recv(socket: Path, wait: float, limit: int) -> None:
 
 def _call(socket: Path, verb: str, args: dict[str, Any]) -> None:
     post = importlib.import_module("hyperhive.harness.post")
-    try:
+    with _told_in_one_line():
         click.echo(dumps(asyncio.run(post.call_once(socket, verb, args))))
+
+
+@contextlib.contextmanager
+def _told_in_one_line() -> Iterator[None]:
+    try:
+        yield
     except HiveError as error:
         raise click.ClickException(error.message) from None

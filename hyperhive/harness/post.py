@@ -65,7 +65,7 @@ class PostCaller:
         except TimeoutError:
             raise Unavailable(f"{verb}: no answer from the host within {patience:g} s") from None
         if verb == "recv":
-            self._handled = [message["delivery"] for message in result]
+            self._handled = _deliveries(result)
         return result
 
     async def _post_until_answered(self, verb: str, body: bytes) -> Any:
@@ -84,6 +84,11 @@ async def call_once(socket: Path, verb: str, arguments: Mapping[str, object]) ->
     async with PostCaller(socket) as caller:
         cls = VERBS[verb].arguments
         return await caller.call(verb, complete(cls, arguments, caller.fill_in()))
+
+
+def _deliveries(messages: object) -> list[int]:
+    listed = messages if isinstance(messages, list) else []
+    return [m["delivery"] for m in listed if isinstance(m, dict) and "delivery" in m]
 
 
 def _result(status: int, answer: bytes) -> Any:

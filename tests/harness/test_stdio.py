@@ -118,6 +118,22 @@ async def test_a_wrong_call_by_hand_is_one_line(host: FakeHost) -> None:
     assert "Traceback" not in err
 
 
+async def test_a_host_that_refuses_the_agent_is_one_line(host: FakeHost) -> None:
+    host.refuse["whoami"] = Forbidden()
+    program, *args = HARNESS
+    process = await asyncio.create_subprocess_exec(
+        program,
+        *args,
+        "mcp",
+        f"--socket={host.socket}",
+        stdin=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, err = await process.communicate()
+    assert process.returncode == 1
+    assert err.decode() == "Error: not allowed, or there is no such thing\n"
+
+
 def test_debug_is_not_in_the_help() -> None:
     shown = CliRunner().invoke(main, ["--help"]).output
     assert "mcp" in shown
