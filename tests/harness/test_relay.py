@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from hyperhive.harness import relay as relay_module
-from hyperhive.harness.relay import MAX_CONNECTIONS, Relay
+from hyperhive.harness.relay import MAX_CONNECTIONS, Relay, _join
 from hyperhive.harness.session import Session
 from tests.support.claude import MODEL, allow, session_options
 from tests.support.scripted_model import ScriptedModel, text
@@ -84,6 +85,32 @@ async def _send_all(writer: asyncio.StreamWriter, data: bytes) -> None:
     writer.write(data)
     await writer.drain()
     writer.write_eof()
+
+
+async def test_a_slow_reader_gets_the_last_byte_too() -> None:
+    """Both sides have ended their directions while bytes still wait in the relay."""
+    client, client_side = socket.socketpair()
+    host_side, host_end = socket.socketpair()
+    client_side.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    with client, host_end:
+        host_end.sendall(bytes(50_000))
+        host_end.shutdown(socket.SHUT_WR)
+        client.shutdown(socket.SHUT_WR)
+        streams = [await asyncio.open_connection(sock=s) for s in (client_side, host_side)]
+        joining = asyncio.create_task(_join(*streams))
+        await wait_for(lambda: streams[1][0].at_eof() and streams[0][1].is_closing())
+        got = await asyncio.to_thread(_read_to_end, client)
+        await joining
+    assert got == 50_000
+
+
+def _read_to_end(sock: socket.socket) -> int:
+    sock.settimeout(5)
+    size = 0
+    with contextlib.suppress(ConnectionError):
+        while chunk := sock.recv(65536):
+            size += len(chunk)
+    return size
 
 
 async def test_a_reader_that_stops_stops_the_sender(socket_dir: Path) -> None:

@@ -112,10 +112,16 @@ async def test_a_policy_that_raises_refuses(tmp_path: Path) -> None:
     def broken(name: str, arguments: Mapping[str, object]) -> Decision:
         raise RuntimeError("out of order")
 
-    script = [tool("Bash", command="touch ran"), tool("Read", file_path="/etc/hostname")]
-    async with bench(tmp_path, [*script, text("done")], broken) as b:
+    # Claude Code would run each of these without asking anybody.
+    (tmp_path / "workspace").mkdir()
+    file = tmp_path / "workspace" / "file"
+    file.write_text("the content")
+    script = [tool("Bash", command="id"), tool("Read", file_path=str(file)), text("done")]
+    async with bench(tmp_path, script, broken) as b:
         assert (await b.run()).clean
-        assert list(b.workspace.iterdir()) == []
+        results = [result for request in b.model.turns for result in request.tool_results]
+        assert len(results) == 2
+        assert not any("uid=" in result or "the content" in result for result in results)
         assert len(b.texts("tool_refused")) == 2
         assert "out of order" in b.texts("tool_refused")[0]
         assert b.texts("tool_result") == []
