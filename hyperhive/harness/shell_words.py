@@ -20,7 +20,7 @@ _PIECE = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_BRACE_EXPANSION = re.compile(r"\{.*(?:,|\.\.)")
+_BRACE_EXPANSION = re.compile(r"[^{]*\{.*(?:,|\.\.)")
 _SPECIAL_IN_NAMES = re.compile(r"[*?\[\]{}~=]")
 
 
@@ -64,7 +64,7 @@ def _unquote(word: str) -> tuple[str, str]:
             value += _quoted_value(piece, word)
             bare += "_"
     # Not only for the number of words: `{Z..a}` yields backticks, and Bash evaluates them.
-    if _BRACE_EXPANSION.search(bare):
+    if _BRACE_EXPANSION.match(bare):
         raise NotUnderstood(f"brace expansion is not allowed: write out {quoted(word)}")
     return value, bare
 

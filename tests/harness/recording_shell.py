@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-BASH = "/bin/bash"
+_BASH = shutil.which("bash") or "bash"
 
 # No builtin but the driver's own and no program on PATH is left, so every command of a line ends in
 # `record`, even one hidden in a substitution. Functions only save the fork that an unknown name
@@ -42,7 +43,7 @@ def executed(
     work.mkdir(exist_ok=True)
     script = directory / "script"
     script.write_bytes((_DRIVER + _functions(names) + _cases(lines)).encode())
-    _run([BASH, str(script), str(record), str(status)], work)
+    _run([_BASH, str(script), str(record), str(status)], work)
     assert list(work.iterdir()) == []
     found = list(_read(record.read_bytes().decode(errors="replace")))
     assert len(found) == len(lines), "the driver did not reach the last line"
