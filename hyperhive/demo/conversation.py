@@ -22,6 +22,8 @@ _ENVELOPE = re.compile(r'\{\s*"(messages|remembered)"\s*:')
 _REMINDER = re.compile(r"<system-reminder>.*?</system-reminder>", re.DOTALL)
 # Claude Code's own remarks among the user's words.
 _REMARK = re.compile(r"\s*(<system-reminder>|<local-command|<command-|\[Request interrupted)")
+# Claude Code's words before the reason of a refusal.
+_HOOK = re.compile(r"^PreToolUse:\S+ hook error: ")
 _COMPACTION = re.compile(r"CRITICAL: Respond with TEXT ONLY.*summary", re.DOTALL)
 
 
@@ -133,7 +135,7 @@ class _Turn:
     def _take_result(self, block: Mapping[str, object]) -> None:
         identifier = str(block.get("tool_use_id"))
         if call := self.called.get(identifier):
-            output = text_of(block.get("content")).strip()
+            output = _HOOK.sub("", text_of(block.get("content")).strip())
             self.called[identifier] = Called(call.tool, output, block.get("is_error") is True)
 
     def _take_prompt(self, text: str) -> None:

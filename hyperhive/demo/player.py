@@ -51,7 +51,8 @@ def next_reply(scenario: Scenario, talk: Conversation, should_fail: ShouldFail) 
         reply = replay.handle(scenario, mail, before)
         if reply:
             return reply
-    return Reply("\n".join(replay.said) or "Nothing is left to do.", delay_ms=replay.delay_ms)
+    nothing = "Done." if talk.mail else "Nothing is left to do."
+    return Reply("\n".join(replay.said) or nothing, delay_ms=replay.delay_ms)
 
 
 @dataclass

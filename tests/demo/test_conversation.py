@@ -79,6 +79,12 @@ def test_calls_and_results_since_the_wake() -> None:
     assert talk.called == (Called("Bash", "no", True), Called("Read", "found"))
 
 
+def test_a_refusal_without_claude_codes_words() -> None:
+    answer = result("PreToolUse:Bash hook error: Refused: no", failed=True)
+    talk = read(wake(mail("go")), called("Bash"), answer)
+    assert talk.called == (Called("Bash", "Refused: no", True),)
+
+
 def test_a_result_need_not_be_the_last_block() -> None:
     answer = result("fine")
     assert isinstance(answer["content"], list)

@@ -97,6 +97,11 @@ def test_an_unknown_situation_ends_the_turn_politely() -> None:
     assert "got a prompt from nobody" in reply(SCENARIO, said("hm"), wake({"body": "?"})).text
 
 
+def test_a_turn_without_closing_words() -> None:
+    silent = rules("[{name: a, when: {}, steps: [{tool: Bash}]}]")
+    assert reply(silent, wake(mail("x")), called("Bash"), result("ok")) == Reply("Done.")
+
+
 def test_nothing_to_handle() -> None:
     assert reply(SCENARIO, wake()).text == "Nothing is left to do."
 
