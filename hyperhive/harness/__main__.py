@@ -2,4 +2,4 @@
 
 from hyperhive.harness.main import main
 
-main()
+main(prog_name="hyperhive-harness")

@@ -43,9 +43,7 @@ class TurnLoop:
         """Take turns until cancelled; a turn under way is then left to be delivered again."""
         while True:
             self._orders.wake.clear()
-            if self._orders.new_session:
-                self._orders.new_session = False
-                await self._agent.new()
+            await self._forget_if_told()
             pause = await self._take_turn()
             if pause > 0:
                 await self._rest(pause)
@@ -59,6 +57,7 @@ class TurnLoop:
             if not start.messages:
                 return min(start.retry_after or self._options.poll, self._options.poll)
             current.begun = True
+            await self._forget_if_told()  # it may have been told while we asked
             await self._work(current, start)
         except InvalidField as error:
             await self._report(current, TurnEnd(turn=current.id, result="failed", error=str(error)))
@@ -68,6 +67,11 @@ class TurnLoop:
         finally:
             self._orders.current = None
         return 0.0
+
+    async def _forget_if_told(self) -> None:
+        if self._orders.new_session:
+            self._orders.new_session = False
+            await self._agent.new()
 
     async def _work(self, current: CurrentTurn, start: TurnStart) -> None:
         turn_log = TurnLog(self._link, current.id)
@@ -99,7 +103,7 @@ class TurnLoop:
         guard = asyncio.create_task(watch.run(self._agent.interrupt), name="turn watch")
         try:
             outcome = await self._agent.answer(render_envelope(start.messages), start, report)
-        except SessionError as error:
+        except (SessionError, OSError) as error:  # the disk may be full
             outcome = TurnOutcome(status="failed", text=str(error))
         finally:
             guard.cancel()

@@ -9,7 +9,8 @@ import subprocess
 from hyperhive.harness.processes import become_subreaper, children, kill_children
 become_subreaper()
 subprocess.run(["bash", "-c", "(setsid tail -f /dev/null &); (tail -f /dev/null &)"], check=True)
-with subprocess.Popen(["bash", "-c", "trap '' TERM; echo; tail -f /dev/null; true"], stdout=-1) as p:
+NAUGHTY = "trap '' TERM; echo; tail -f /dev/null; true"
+with subprocess.Popen(["bash", "-c", NAUGHTY], stdout=subprocess.PIPE) as p:
     p.stdout.readline()
     print(len(children()), kill_children(), children())
 """

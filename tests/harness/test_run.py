@@ -24,7 +24,7 @@ from tests.support.scripted_model import ScriptedModel, text, tool
 from tests.support.wait import wait_for
 from tests.support.working import make_options
 
-PROGRAM = ["-c", "from hyperhive.harness.main import main; main()", "run"]
+PROGRAM = ["-m", "hyperhive.harness", "run"]
 HELLO_SECONDS = 0.6
 """Aim on an idle machine; see `baseline`."""
 
