@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.swarm import Swarm
 from tests.crash.traffic import Traffic
+from tests.support.real_service import Swarm, short_directory
 from tests.support.wait import wait_for
 
 pytestmark = pytest.mark.crash
@@ -24,13 +24,15 @@ LOST_SEARCH_CYCLES = 30
 
 
 @pytest.fixture
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("k")
+def root() -> Iterator[Path]:
+    with short_directory() as path:
+        yield path
 
 
 @pytest.fixture
 def swarm(root: Path) -> Iterator[Swarm]:
     swarm = Swarm(root, ("manager", *SENDERS, *RECEIVERS))
+    swarm.make_places()
     swarm.prepare()
     yield swarm
     swarm.kill()
@@ -91,7 +93,6 @@ async def test_kill_9_under_load_loses_and_repeats_nothing(swarm: Swarm) -> None
     assert swarm.rows("PRAGMA integrity_check") == [("ok",)]
     twice = swarm.rows("SELECT body, count(*) FROM messages GROUP BY body HAVING count(*) > 1")
     assert twice == []
-    print(f"{len(traffic.ledger.accepted)} accepted, {len(traffic.ledger.acked)} acked")
 
 
 async def test_an_answer_before_the_commit_is_found_out(swarm: Swarm) -> None:

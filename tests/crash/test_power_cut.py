@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.swarm import Swarm
 from tests.crash.traffic import Traffic
+from tests.support.real_service import Swarm, short_directory
 from tests.support.wait import wait_for
 
 pytestmark = [pytest.mark.crash, pytest.mark.powercut, pytest.mark.root]
@@ -43,8 +43,9 @@ def mounted(image: Path, where: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("p")
+def root() -> Iterator[Path]:
+    with short_directory() as path:
+        yield path
 
 
 @pytest.fixture
@@ -60,6 +61,7 @@ def disk(root: Path) -> Iterator[Path]:
 @pytest.fixture
 def swarm(root: Path, disk: Path) -> Iterator[Swarm]:
     swarm = Swarm(root, ("manager", *SENDERS, *RECEIVERS), state=disk / "service")
+    swarm.make_places()
     swarm.prepare()
     yield swarm
     swarm.kill()

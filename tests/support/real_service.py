@@ -1,20 +1,37 @@
-"""A real service for crash tests: its agents are this test's own clients on their sockets."""
+"""A real service in a process of its own, with its files in one directory."""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from hyperhive.admin.client import AdminClient
 from tests.support.wait import wait_until
 
 READY_SECONDS = 30.0
+
+
+@contextlib.contextmanager
+def short_directory() -> Iterator[Path]:
+    """A directory that every uid may pass to, unlike pytest's, with a path short enough for sockets
+    (unix(7): 107 bytes)."""
+    path = Path(tempfile.mkdtemp(prefix="hive-"))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
 
 
 @dataclass
@@ -25,17 +42,23 @@ class Swarm:
     agents: tuple[str, ...]
     program: tuple[str, ...] = ("-m", "hyperhive.cli")
     state: Path | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """Options besides, or instead of, those that every swarm here has."""
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
 
-    def prepare(self) -> None:
-        """Agents that are never started: their sockets are served, for clients of our own uid."""
+    def make_places(self) -> None:
+        """For agents that are never started: clients of our own uid may use their sockets."""
         for name in self.agents:
             for part in ("state", "home", "workspace", "tmp"):
                 (self.root / "agents" / name / part).mkdir(parents=True)
+
+    def prepare(self, *, auto_start: bool = False) -> None:
+        """Write the configuration."""
+        self.root.chmod(0o755)  # agents pass through under uids of their own
         (self.root / "credential").write_text("scripted-model")
         (self.root / "credential").chmod(0o600)
-        stopped = {"autoStart": False}
+        agent = {"autoStart": auto_start}
         config = {
             "stateDir": str(self.state or self.root / "service"),
             "runDir": str(self.root / "run"),
@@ -45,8 +68,9 @@ class Swarm:
             "credentialFile": str(self.root / "credential"),
             "upstream": "http://127.0.0.1:9",
             "dashboard": {"port": 0},
-            "manager": stopped,
-            "agents": {name: stopped for name in self.agents if name != "manager"},
+            "manager": agent,
+            "agents": {name: agent for name in self.agents if name != "manager"},
+            **self.config,
         }
         (self.root / "config.yaml").write_text(yaml.safe_dump(config))
 
@@ -57,6 +81,10 @@ class Swarm:
     @property
     def database(self) -> Path:
         return (self.state or self.root / "service") / "hive.db"
+
+    @property
+    def admin(self) -> AdminClient:
+        return AdminClient(self.root / "run" / "admin.sock")
 
     def socket(self, agent: str) -> Path:
         return self.root / "run" / "agents" / agent / "hive.sock"
@@ -91,6 +119,18 @@ class Swarm:
             self.process.send_signal(number)
         self.process.wait(30)
         self.process = None
+
+    def harness_pids(self) -> dict[str, int]:
+        """The harness process of each agent that runs now (proc(5))."""
+        mark = f"HYPERHIVE_HIVE={self.root / 'agents'}".encode()
+        found = {}
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError, ValueError):
+                environment = (entry / "environ").read_bytes().split(b"\0")
+                if mark in environment and os.getsid(int(entry.name)) == int(entry.name):
+                    names = [e for e in environment if e.startswith(b"HYPERHIVE_AGENT=")]
+                    found[names[0].partition(b"=")[2].decode()] = int(entry.name)
+        return found
 
     def rows(self, query: str) -> list[tuple[object, ...]]:
         """Read the database of a service that does not run."""
