@@ -60,8 +60,10 @@ class Link:
         except HiveError as error:
             await self.close(INVALID, f"{error.code}: {error.message}")
         finally:
-            await self._tasks.cancel()
-            self.ended.set()
+            try:
+                await self._tasks.cancel()
+            finally:
+                self.ended.set()
 
     async def close(self, code: int, reason: str = "") -> None:
         await close(self._ws, code, reason, self._limits.close_seconds, self._abort)

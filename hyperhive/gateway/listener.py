@@ -21,19 +21,26 @@ def listen(directory: Path) -> socket.socket:
     The directory is bound into the container, so it outlives the service; a socket left by an
     earlier one is replaced in one step. Raises Unavailable.
     """
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         _make_directory(directory)
-        fresh = directory / _FRESH
-        fresh.unlink(missing_ok=True)
+        return _replace_socket(directory)
+    except OSError as error:
+        raise Unavailable(f"no socket in {directory}: {error}") from None
+
+
+def _replace_socket(directory: Path) -> socket.socket:
+    fresh = directory / _FRESH
+    fresh.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
         listener.setblocking(False)
         listener.bind(str(fresh))
         fresh.chmod(0o666)  # whoever gets at it is checked when it connects
         listener.listen(_BACKLOG)
         fresh.rename(directory / SOCKET_NAME)
-    except OSError as error:
+    except OSError:
         listener.close()
-        raise Unavailable(f"no socket in {directory}: {error}") from None
+        raise
     return listener
 
 

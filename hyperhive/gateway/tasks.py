@@ -25,7 +25,15 @@ class Tasks:
         task.add_done_callback(self._tasks.discard)
 
     async def cancel(self) -> None:
-        tasks = list(self._tasks)
+        """Returns when none is left, also when the caller is itself cancelled meanwhile."""
+        tasks = set(self._tasks)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        cancelled: asyncio.CancelledError | None = None
+        while tasks:
+            try:
+                _, tasks = await asyncio.wait(tasks)
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
