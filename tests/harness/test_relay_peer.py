@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from hyperhive.harness.relay import Relay
 from hyperhive.harness.relay_peer import owner_of_connection
 
 Pair = tuple[socket.socket, socket.socket]
@@ -48,3 +53,50 @@ def test_a_connection_that_is_not_there_has_no_owner(pair: Pair) -> None:
     here, there = pair[0].getsockname(), pair[0].getpeername()
     assert owner_of_connection(local=(there[0], there[1] ^ 1), remote=here) is None
     assert owner_of_connection(local=("127.0.0.2", there[1]), remote=here) is None
+
+
+# The interpreter may be out of reach for the other user: load all it needs before changing.
+_CLIENT = """
+import os, socket, sys
+address = (b"127.0.0.1", int(sys.argv[1]))
+os.setuid(int(sys.argv[2]))
+with socket.socket() as s:
+    s.settimeout(5)
+    try:
+        s.connect(address)
+        s.sendall(b"let me in")
+        print(s.recv(100).decode())
+    except ConnectionError:
+        print("refused")
+"""
+
+
+@pytest.mark.root
+async def test_refuses_another_user(socket_dir: Path) -> None:
+    path, heard = socket_dir / "hive.sock", []
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.read(100))
+        writer.write(heard[-1])
+        writer.close()
+
+    server = await asyncio.start_unix_server(listen, path)
+    async with server, Relay(path) as mine, Relay(path, uid=65534) as theirs:
+        assert (await _ask_as(mine, 65534)).strip() in ("", "refused")
+        assert (await _ask_as(theirs, 0)).strip() in ("", "refused")
+        assert heard == []
+        assert (await _ask_as(mine, 0)).strip() == "let me in"
+        assert (await _ask_as(theirs, 65534)).strip() == "let me in"
+
+
+async def _ask_as(relay: Relay, uid: int) -> str:
+    def ask() -> str:
+        return subprocess.run(
+            [sys.executable, "-I", "-S", "-c", _CLIENT, relay.url.rpartition(":")[2], str(uid)],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        ).stdout
+
+    return await asyncio.to_thread(ask)

@@ -1,4 +1,4 @@
-"""Turns of the real Claude Code on a scripted model: warm, resumed, broken off, failing."""
+"""Turns of the real Claude Code on a scripted model: warm, resumed, interrupted, changed."""
 
 from __future__ import annotations
 
@@ -10,36 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from hyperhive.harness import session_client
-from hyperhive.harness.session_events import ClaudeDied, ClaudeSilent, ClaudeUnavailable
-from tests.support.claude import MODEL, OTHER_MODEL, Bench, bench
-from tests.support.scripted_model import failure, prompt_too_long, text, tool
+from tests.support.claude import FOR_EVER, MODEL, OTHER_MODEL, bench, endless_commands, pid_of
+from tests.support.scripted_model import text, tool
 from tests.support.wait import wait_for
 
 pytestmark = pytest.mark.claude
-
-FOR_EVER = "tail -f /dev/null"
-NO_RETRY = {"x-should-retry": "false"}
-
-
-def pid_of(b: Bench) -> int:
-    client = b.session._client
-    assert client is not None
-    assert client._process.pid is not None
-    return client._process.pid
-
-
-def commands(directory: Path) -> list[int]:
-    """Pids of what runs for ever in this test's workspace."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            argv = (entry / "cmdline").read_bytes()
-            if argv.startswith(b"tail\0-f") and (entry / "cwd").resolve() == directory:
-                found.append(int(entry.name))
-        except OSError:
-            continue
-    return found
 
 
 async def test_a_turn_ends_with_what_the_model_said_and_took(tmp_path: Path) -> None:
@@ -116,42 +91,15 @@ async def test_a_session_that_is_gone_gives_way_to_a_new_one(tmp_path: Path, los
         assert not (await b.run()).lost_session
 
 
-async def test_killed_in_a_turn_it_takes_its_commands_along_and_is_resumed(tmp_path: Path) -> None:
-    script = [text("first"), tool("Bash", command=FOR_EVER), text("resumed")]
-    async with bench(tmp_path, script) as b:
-        before = await b.run("the first prompt")
-        turn = asyncio.create_task(b.run("the second prompt"))
-        await wait_for(lambda: commands(b.workspace), 20)
-        os.kill(pid_of(b), signal.SIGKILL)
-        with pytest.raises(ClaudeDied, match="exit code -9"):
-            await turn
-        await wait_for(lambda: not commands(b.workspace))
-        assert not b.session.warm
-        after = await b.run("the third prompt")
-        assert (after.session_id, after.text) == (before.session_id, "resumed")
-        assert "the first prompt" in b.model.turns[-1].all_text
-
-
-async def test_killed_between_turns_nobody_notices(tmp_path: Path) -> None:
-    async with bench(tmp_path, [text("ok")]) as b:
-        await b.run("the first prompt")
-        client = b.session._client
-        assert client is not None
-        os.kill(pid_of(b), signal.SIGKILL)
-        await wait_for(lambda: not client._process.is_ready())
-        assert (await b.run()).clean
-        assert "the first prompt" in b.model.turns[-1].all_text
-
-
 async def test_interrupts_a_command(tmp_path: Path) -> None:
     async with bench(tmp_path, [tool("Bash", command=FOR_EVER), text("next")]) as b:
         turn = asyncio.create_task(b.run())
-        await wait_for(lambda: commands(b.workspace), 20)
+        await wait_for(lambda: endless_commands(b.workspace), 20)
         pid = pid_of(b)
         await asyncio.wait_for(b.session.interrupt(), 5)
         assert turn.done()
         assert (await turn).status == "interrupted"
-        await wait_for(lambda: not commands(b.workspace))
+        await wait_for(lambda: not endless_commands(b.workspace))
         assert (await b.run()).text == "next"
         assert pid_of(b) == pid
 
@@ -200,12 +148,12 @@ async def test_a_claude_that_ignores_the_interrupt_is_killed(
 async def test_a_cancelled_turn_leaves_no_process(tmp_path: Path) -> None:
     async with bench(tmp_path, [tool("Bash", command=FOR_EVER), text("next")]) as b:
         turn = asyncio.create_task(b.run())
-        await wait_for(lambda: commands(b.workspace), 20)
+        await wait_for(lambda: endless_commands(b.workspace), 20)
         turn.cancel()
         with pytest.raises(asyncio.CancelledError):
             await turn
         assert not b.session.warm
-        await wait_for(lambda: not commands(b.workspace))
+        await wait_for(lambda: not endless_commands(b.workspace))
         assert (await b.run()).text == "next"
 
 
@@ -236,80 +184,3 @@ async def test_offers_all_tools_but_those_that_wait_or_start_turns(tmp_path: Pat
     async with bench(tmp_path, [text("ok")], tools=()) as b:
         await b.run()
         assert b.model.turns[0].tool_names == set()
-
-
-@pytest.mark.parametrize("status", [401, 402, 429, 529])
-async def test_an_api_error_is_not_a_clean_turn(tmp_path: Path, status: int) -> None:
-    script = [failure(status, "some_error", "not now", NO_RETRY), text("ok")]
-    async with bench(tmp_path, script) as b:
-        outcome = await b.run()
-        assert (outcome.status, outcome.api_status, outcome.clean) == ("api_error", status, False)
-        assert "not now" in outcome.text
-        assert len(b.model.turns) == 1
-        assert (await b.run()).clean
-
-
-async def test_says_that_the_api_is_tried_again(tmp_path: Path) -> None:
-    async with bench(tmp_path, [failure(529, "overloaded_error", "busy"), text("ok")]) as b:
-        assert (await b.run()).clean
-        assert any("529" in note for note in b.texts("notice"))
-
-
-async def test_an_overflow_that_cannot_be_compacted_is_recognised(tmp_path: Path) -> None:
-    async with bench(tmp_path, [prompt_too_long(), text("ok")]) as b:
-        outcome = await b.run()
-        assert (outcome.status, outcome.api_status, outcome.clean) == ("overflow", 400, False)
-        assert (await b.compact()).status == "failed"
-        await b.session.new()
-        assert (await b.run()).clean
-
-
-async def test_compacts_by_itself_when_it_overflows(tmp_path: Path) -> None:
-    script = [text("one"), text("two"), prompt_too_long(), text("a summary"), text("ok")]
-    async with bench(tmp_path, script) as b:
-        outcomes = [await b.run(f"prompt {number}") for number in range(3)]
-        assert [outcome.status for outcome in outcomes] == ["completed"] * 3
-        assert b.texts("notice") == ["The conversation was compacted."]
-        assert "a summary" in b.model.turns[-1].all_text
-
-
-async def test_compacts_when_told(tmp_path: Path) -> None:
-    script = [text("one"), text("two"), text("<summary>it was nice</summary>"), text("ok")]
-    async with bench(tmp_path, script) as b:
-        first = await b.run("a long story")
-        await b.run()
-        outcome = await b.compact()
-        assert (outcome.status, outcome.session_id) == ("completed", first.session_id)
-        await b.run("and then?")
-        assert "it was nice" in b.model.turns[-1].all_text
-        assert "a long story" not in b.model.turns[-1].all_text
-
-
-async def test_too_little_to_compact_costs_no_request(tmp_path: Path) -> None:
-    async with bench(tmp_path, [text("ok")]) as b:
-        await b.compact()
-        assert b.model.turns == []
-
-
-async def test_a_claude_that_falls_silent_is_killed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(session_client, "SILENCE_SECONDS", 1.0)
-    async with bench(tmp_path, [text("well", hold=asyncio.Event()), text("ok")]) as b:
-        with pytest.raises(ClaudeSilent, match="within 1 s"):
-            await b.run()
-        assert not b.session.warm
-        assert (await b.run()).clean
-
-
-@pytest.mark.parametrize("program", [None, "/nonexistent/claude", "/bin/false", "/bin/cat"])
-async def test_a_claude_that_does_not_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str | None
-) -> None:
-    monkeypatch.setattr(session_client, "find_claude", lambda path: program)
-    monkeypatch.setattr(session_client, "CONNECT_SECONDS", 1.0)
-    async with bench(tmp_path, [text("ok")]) as b:
-        with pytest.raises(ClaudeUnavailable):
-            await b.run()
-        assert not b.session.warm
-        assert len(await b.session.check(model=MODEL)) == 1

@@ -18,6 +18,8 @@ from tests.support.scripted_model import Script, ScriptedModel
 
 MODEL = "claude-sonnet-4-5-20250929"
 OTHER_MODEL = "claude-opus-4-5-20251101"
+FOR_EVER = "tail -f /dev/null"
+"""A command that does not end; Claude Code refuses a plain `sleep`."""
 
 
 def allow(name: str, arguments: Mapping[str, object]) -> Decision:
@@ -83,3 +85,23 @@ def session_options(directory: Path, api_url: str, **options: object) -> Session
         **options,
     }
     return SessionOptions(**given)  # type: ignore[arg-type]  # the dataclass's own names, by caller
+
+
+def pid_of(b: Bench) -> int:
+    client = b.session._client
+    assert client is not None
+    assert client._process.pid is not None
+    return client._process.pid
+
+
+def endless_commands(directory: Path) -> list[int]:
+    """Pids of `FOR_EVER` in this workspace."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            argv = (entry / "cmdline").read_bytes()
+            if argv.startswith(b"tail\0-f") and (entry / "cwd").resolve() == directory:
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
