@@ -83,8 +83,10 @@ def _end_children(before: set[int]) -> dict[int, str]:
         time.sleep(0.01)
     lines = {pid: _command_line(pid) for pid in alive}
     for pid in alive:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+        # A thread of asyncio may be waiting for it too, and be first to hear that it is dead.
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
     return lines
 
 
@@ -97,7 +99,10 @@ def _reap(pid: int) -> bool:
 
 
 def _command_line(pid: int) -> str:
-    return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return "ended meanwhile"
 
 
 def _join_threads(before: set[threading.Thread]) -> list[threading.Thread]:
