@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from dataclasses import astuple
-from functools import lru_cache
+from dataclasses import astuple, replace
 from typing import Any, Literal
 
 from hyperhive.hive.records import Agent, Budget, Hold, Wanted
@@ -13,15 +12,20 @@ from hyperhive.protocol.bundle import AgentSettings, parse_settings, settings_js
 from hyperhive.protocol.model import Capability, Role
 from hyperhive.store.columns import from_deadline, from_json, to_deadline, to_json
 
-SETTINGS_CACHED = 1_000
+CACHED = 1_000
+
+Columns = tuple[str | int | float | bytes | None, ...]
 
 
 class Agents:
-    """Settings are parsed once per content: what the cache is keyed by cannot be rolled back."""
+    """Every message looks up two agents, and they rarely change: only their digests are read.
+
+    The cache is keyed by content, so nothing in it is made wrong by a change or by its rollback.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._settings: dict[bytes, AgentSettings] = {}
+        self._cache: dict[tuple[int, bytes], Agent] = {}
 
     def add(
         self,
@@ -35,19 +39,8 @@ class Agents:
         description: str,
         now: float,
     ) -> Agent:
-        text, digest = _settings_columns(settings)
-        cursor = self._connection.execute(
-            "INSERT INTO agents (name, role, origin, capabilities, settings_digest,"
-            " settings_version, budget, wanted, state, created_at, description, settings)"
-            " VALUES (?, ?, ?, ?, ?, 1, ?, ?, 'present', ?, ?, ?)",
-            (
-                *(name, role, origin, to_json(capabilities), digest),
-                *(to_json(astuple(budget)), wanted, now, description, text),
-            ),
-        )
-        assert cursor.lastrowid is not None
-        return Agent(
-            id=cursor.lastrowid,
+        agent = Agent(
+            id=0,
             name=name,
             role=role,
             origin=origin,
@@ -60,92 +53,85 @@ class Agents:
             created_at=now,
             description=description,
         )
+        cursor = self._connection.execute(
+            "INSERT INTO agents (name, role, origin, capabilities, settings, settings_version,"
+            " budget, wanted, state, created_at, description, model_override, hold, quarantined,"
+            " digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            _columns(agent),
+        )
+        assert cursor.lastrowid is not None
+        return replace(agent, id=cursor.lastrowid)
 
     def get(self, agent_id: int) -> Agent | None:
-        return self._one("SELECT * FROM agent_rows WHERE id = ?", agent_id)
+        return self._one("SELECT id, digest FROM agents WHERE id = ?", agent_id)
 
     def by_name(self, name: str) -> Agent | None:
-        return self._one("SELECT * FROM agent_rows WHERE name = ? AND state != 'purged'", name)
+        return self._one("SELECT id, digest FROM agents WHERE name = ? AND state != 'purged'", name)
 
     def all(self) -> list[Agent]:
         rows = self._connection.execute(
-            "SELECT * FROM agent_rows WHERE state != 'purged' ORDER BY role != 'manager', name"
+            "SELECT id, digest FROM agents WHERE state != 'purged' ORDER BY role != 'manager', name"
         )
         return [self._agent(row) for row in rows.fetchall()]
 
     def save(self, agent: Agent) -> None:
-        text, digest = _settings_columns(agent.settings)
         self._connection.execute(
-            "UPDATE agents SET name = ?, role = ?, origin = ?, capabilities = ?,"
-            " settings_digest = ?, settings_version = ?, budget = ?, wanted = ?, state = ?,"
-            " created_at = ?, description = ?, model_override = ?, hold = ?, quarantined = ?"
+            "UPDATE agents SET name = ?, role = ?, origin = ?, capabilities = ?, settings = ?,"
+            " settings_version = ?, budget = ?, wanted = ?, state = ?, created_at = ?,"
+            " description = ?, model_override = ?, hold = ?, quarantined = ?, digest = ?"
             " WHERE id = ?",
-            (
-                *(agent.name, agent.role, agent.origin, to_json(agent.capabilities)),
-                *(digest, agent.settings_version, to_json(astuple(agent.budget)), agent.wanted),
-                *(agent.state, agent.created_at, agent.description, agent.model_override),
-                *(_hold_column(agent.hold), agent.quarantined, agent.id),
-            ),
-        )
-        # Apart, so that the frequent changes of state do not rewrite a long prompt.
-        self._connection.execute(
-            "UPDATE agents SET settings = ?1 WHERE id = ?2 AND settings != ?1", (text, agent.id)
+            (*_columns(agent), agent.id),
         )
 
     def _one(self, statement: str, key: int | str) -> Agent | None:
         row = self._connection.execute(statement, (key,)).fetchone()
         return None if row is None else self._agent(row)
 
-    def _agent(self, row: tuple[Any, ...]) -> Agent:
-        id_, name, role, origin, capabilities, digest, version, budget, *rest = row
-        wanted, state, created_at, description, model_override, hold, quarantined = rest
-        return Agent(
-            id_,
-            name,
-            role,
-            origin,
-            _capabilities(capabilities),
-            self._settings.get(digest) or self._parse_settings(id_, digest),
-            version,
-            _budget(budget),
-            wanted,
-            state,
-            created_at,
-            description,
-            model_override,
-            None if hold is None else _hold(hold),
-            quarantined,
-        )
-
-    def _parse_settings(self, agent_id: int, digest: bytes) -> AgentSettings:
-        if len(self._settings) >= SETTINGS_CACHED:
-            self._settings.clear()
-        (text,) = self._connection.execute(
-            "SELECT settings FROM agents WHERE id = ?", (agent_id,)
-        ).fetchone()
-        self._settings[digest] = parse_settings(from_json(text))
-        return self._settings[digest]
+    def _agent(self, row: tuple[int, bytes]) -> Agent:
+        if (agent := self._cache.get(row)) is not None:
+            return agent
+        if len(self._cache) >= CACHED:
+            self._cache.clear()
+        columns = self._connection.execute("SELECT * FROM agents WHERE id = ?", row[:1]).fetchone()
+        agent = self._cache[row] = _parsed(columns)
+        return agent
 
 
-def _settings_columns(settings: AgentSettings) -> tuple[str, bytes]:
-    text = to_json(settings_json(settings))
-    return text, hashlib.sha256(text.encode()).digest()
+def _columns(agent: Agent) -> Columns:
+    """All but `id`, in the table's order; the last is the digest of the others."""
+    hold = agent.hold
+    columns: Columns = (
+        agent.name,
+        agent.role,
+        agent.origin,
+        to_json(agent.capabilities),
+        to_json(settings_json(agent.settings)),
+        agent.settings_version,
+        to_json(astuple(agent.budget)),
+        agent.wanted,
+        agent.state,
+        agent.created_at,
+        agent.description,
+        agent.model_override,
+        to_json((hold.reason, from_deadline(hold.until), hold.detail)) if hold else None,
+        agent.quarantined,
+    )
+    return (*columns, hashlib.sha256(to_json(columns).encode()).digest())
 
 
-@lru_cache(maxsize=SETTINGS_CACHED)
-def _capabilities(text: str) -> tuple[Capability, ...]:
-    return tuple(from_json(text))
+def _parsed(row: tuple[Any, ...]) -> Agent:
+    id_, name, role, origin, capabilities, settings, version, budget, wanted, state, *rest = row
+    created_at, description, model_override, hold, quarantined, _ = rest
+    return Agent(
+        *(id_, name, role, origin, tuple(from_json(capabilities))),
+        *(parse_settings(from_json(settings)), version, Budget(*from_json(budget))),
+        *(wanted, state, created_at, description, model_override),
+        *(_hold(hold), quarantined),
+    )
 
 
-@lru_cache(maxsize=SETTINGS_CACHED)
-def _budget(text: str) -> Budget:
-    return Budget(*from_json(text))
-
-
-def _hold_column(hold: Hold | None) -> str | None:
-    return None if hold is None else to_json([hold.reason, from_deadline(hold.until), hold.detail])
-
-
-def _hold(text: str) -> Hold:
+def _hold(text: str | None) -> Hold | None:
+    if text is None:
+        return None
     reason, until, detail = from_json(text)
     return Hold(reason, to_deadline(until), detail)

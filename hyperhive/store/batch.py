@@ -103,10 +103,11 @@ class Batches:
 
     def _failure(self, error: sqlite3.Error) -> HiveError:
         failure = typed(error) or StorageError(f"the database failed: {error}")
-        if isinstance(failure, StorageError):
-            self.failed = f"{failure.message}; nothing is written until a restart"
-            log.critical(self.failed)
-        return failure
+        if not isinstance(failure, StorageError):
+            return failure
+        self.failed = f"{failure.message}; nothing is written until a restart"
+        log.critical(self.failed)
+        return StorageError(self.failed)
 
     def _transact(self, changes: Sequence[Change]) -> None:
         execute = self._connection.execute

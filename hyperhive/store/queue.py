@@ -25,12 +25,10 @@ class Queue:
         self._connection = connection
 
     def undelivered(self, recipient_id: int) -> int:
-        (count,) = self._connection.execute(
-            "SELECT count(*) FROM deliveries INDEXED BY deliveries_queue"
-            " WHERE recipient_id = ? AND settled_at IS NULL AND NOT system",
-            (recipient_id,),
+        row = self._connection.execute(
+            "SELECT undelivered FROM queues WHERE recipient_id = ?", (recipient_id,)
         ).fetchone()
-        return int(count)
+        return row[0] if row else 0
 
     def repeats(self, recipient_id: int, coalesce: str) -> list[int]:
         return self._ids(

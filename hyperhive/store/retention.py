@@ -73,11 +73,13 @@ class Retention:
         return len(numbers) + turns.rowcount
 
     def keys(self, older_than: float, limit: int) -> int:
-        return self._connection.execute(
-            "DELETE FROM keys WHERE (sender_id, key) IN ("
-            "  SELECT sender_id, key FROM keys WHERE created_at < ? ORDER BY created_at LIMIT ?)",
+        # One by one: in a list of pairs SQLite would look the sender up and walk all its keys.
+        old = self._connection.execute(
+            "SELECT sender_id, key FROM keys WHERE created_at < ? ORDER BY created_at LIMIT ?",
             (older_than, limit),
-        ).rowcount
+        ).fetchall()
+        self._connection.executemany("DELETE FROM keys WHERE sender_id = ? AND key = ?", old)
+        return len(old)
 
     def _raise_floor(self, seq: int) -> None:
         self._connection.execute(

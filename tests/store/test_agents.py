@@ -1,4 +1,4 @@
-"""Rows of agents: what is saved comes back, names and their reuse, the cache of settings."""
+"""Rows of agents: what is saved comes back, names and their reuse, the cache."""
 
 import sqlite3
 from dataclasses import replace
@@ -79,7 +79,7 @@ def test_the_manager_comes_first_then_the_names(tx: Rows) -> None:
     assert [agent.name for agent in tx.agents.all()] == ["zoe", "alice", "carol"]
 
 
-def test_settings_that_were_rolled_back_are_forgotten(connection: sqlite3.Connection) -> None:
+def test_what_was_rolled_back_is_forgotten(connection: sqlite3.Connection) -> None:
     tx = rows_of(connection)
     agent = given.agent(tx)
     connection.execute("SAVEPOINT s")
@@ -92,8 +92,8 @@ def test_settings_that_were_rolled_back_are_forgotten(connection: sqlite3.Connec
     assert tx.agents.by_name("alice") == other
 
 
-def test_more_settings_than_the_cache_holds(tx: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hyperhive.store.agents.SETTINGS_CACHED", 3)
+def test_more_agents_than_the_cache_holds(tx: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hyperhive.store.agents.CACHED", 3)
     agent = given.agent(tx)
     for number in range(10):
         agent = replace(agent, settings=AgentSettings(prompt=f"p{number}"))

@@ -21,7 +21,7 @@ CLOCK = StepClock()
 
 # What must be found through exactly this index: of those that fit it alone stays small.
 THROUGH = {
-    "undelivered": "deliveries_queue (recipient_id=?",
+    "undelivered": "queues USING INTEGER PRIMARY KEY",
     "repeats": "deliveries_repeats (recipient_id=? AND coalesce=?",
     "leasable": "deliveries_queue (recipient_id=? AND state=?",
     "next_leasable": "deliveries_queue (recipient_id=? AND state=?",
@@ -34,6 +34,7 @@ THROUGH = {
     "in_state dead": "deliveries_failed (state=?",
     "turns.open": "turns_open",
     "turns.open of one": "turns_open (agent_id=?",
+    "retention.keys": "keys USING PRIMARY KEY (sender_id=? AND key=?",
     "events.turn_log": "events_turn_log (agent=?",
     "events.crashes": "events_crash (agent=? AND at>?",
 }
@@ -85,6 +86,10 @@ class Recording(sqlite3.Connection):
     def execute(self, statement: str, parameters: Any = (), /) -> sqlite3.Cursor:
         self.statements.append((statement, parameters))
         return super().execute(statement, parameters)
+
+    def executemany(self, statement: str, parameters: Any, /) -> sqlite3.Cursor:
+        self.statements.append((statement, (None,) * statement.count("?")))
+        return super().executemany(statement, parameters)
 
 
 def plans(query: Callable[[Transaction], object]) -> list[str]:

@@ -8,7 +8,7 @@ CREATE TABLE agents (
     role TEXT NOT NULL,
     origin TEXT NOT NULL,
     capabilities TEXT NOT NULL,     -- JSON array
-    settings_digest BLOB NOT NULL,  -- SHA-256 of settings
+    settings TEXT NOT NULL,         -- JSON as in agent.json
     settings_version INTEGER NOT NULL,
     budget TEXT NOT NULL,           -- JSON array
     wanted TEXT NOT NULL,
@@ -18,13 +18,9 @@ CREATE TABLE agents (
     model_override TEXT,
     hold TEXT,                      -- JSON array
     quarantined TEXT,
-    settings TEXT NOT NULL          -- JSON as in agent.json; large, so last and not in agent_rows
+    digest BLOB NOT NULL            -- SHA-256 of all the others but id
 ) STRICT;
 CREATE UNIQUE INDEX agents_name ON agents (name) WHERE state != 'purged';
-CREATE VIEW agent_rows AS SELECT
-    id, name, role, origin, capabilities, settings_digest, settings_version, budget, wanted, state,
-    created_at, description, model_override, hold, quarantined
-FROM agents;
 
 CREATE TABLE keys (
     sender_id INTEGER NOT NULL,
@@ -77,7 +73,7 @@ CREATE TABLE deliveries (
 CREATE UNIQUE INDEX deliveries_message ON deliveries (message_id, recipient_id);
 CREATE INDEX deliveries_inbox ON deliveries (recipient_id);
 CREATE INDEX deliveries_sent ON deliveries (sender_id);
-CREATE INDEX deliveries_queue ON deliveries (recipient_id, state, id, system)
+CREATE INDEX deliveries_queue ON deliveries (recipient_id, state)
     WHERE settled_at IS NULL;
 CREATE INDEX deliveries_repeats ON deliveries (recipient_id, coalesce)
     WHERE settled_at IS NULL AND coalesce != '';
@@ -97,6 +93,23 @@ CREATE VIEW delivery_rows AS SELECT
     m.id AS message_id, m.sender_id, m.sender, m.kind, m.body, ifnull(m.thread, m.id) AS thread,
     m.in_reply_to, m.hops, m.sent_at
 FROM deliveries AS d CROSS JOIN messages AS m ON m.id = d.message_id;
+
+-- How much waits for each recipient, system mail aside: every send asks for it.
+CREATE TABLE queues (
+    recipient_id INTEGER PRIMARY KEY,
+    undelivered INTEGER NOT NULL
+) STRICT;
+CREATE TRIGGER queues_grow AFTER INSERT ON deliveries
+WHEN NEW.settled_at IS NULL AND NOT NEW.system
+BEGIN
+    INSERT INTO queues VALUES (NEW.recipient_id, 1)
+    ON CONFLICT DO UPDATE SET undelivered = undelivered + 1;
+END;
+CREATE TRIGGER queues_shrink AFTER UPDATE OF settled_at ON deliveries
+WHEN OLD.settled_at IS NULL AND NEW.settled_at IS NOT NULL AND NOT NEW.system
+BEGIN
+    UPDATE queues SET undelivered = undelivered - 1 WHERE recipient_id = NEW.recipient_id;
+END;
 
 CREATE TABLE turns (
     id TEXT PRIMARY KEY,
