@@ -48,8 +48,7 @@ class Agent:
     async def check(self) -> list[str]:
         """Start Claude and the MCP servers; returns what is wrong, one line each.
 
-        The process is released again: to turn it to the model of the first turn, Claude Code would
-        send that model a request to see whether it exists.
+        The process is released again: the first turn names its own model, which is another process.
         """
         self._apply(None)
         problems = await self._session.check(model=DEFAULT_MODEL)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import random
 import time
@@ -15,19 +14,13 @@ from typing import Any, NoReturn, Protocol
 import aiohttp
 
 from hyperhive import __version__
+from hyperhive.harness.unanswered import Unanswered
 from hyperhive.protocol.answers import Welcome
-from hyperhive.protocol.errors import (
-    HiveError,
-    InvalidFrame,
-    RemoteError,
-    TooLarge,
-    Unavailable,
-    from_json,
-)
-from hyperhive.protocol.link import SUPERSEDED, Heartbeat, Hello, Request
+from hyperhive.protocol.errors import HiveError, InvalidFrame, RemoteError, Unavailable
+from hyperhive.protocol.link import SUPERSEDED, Heartbeat, Hello
 from hyperhive.protocol.model import PROTOCOL_VERSION
 from hyperhive.protocol.schema import parse
-from hyperhive.protocol.wire import MAX_DOCUMENT, dumps, loads_object
+from hyperhive.protocol.wire import dumps, loads_object
 
 log = logging.getLogger(__name__)
 
@@ -76,12 +69,6 @@ class Listener(Protocol):
     def push(self, push: str, data: Mapping[str, Any]) -> None: ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Waiting:
-    frame: str
-    answer: asyncio.Future[Any]
-
-
 class Link:
     """One link, owned by whoever runs `run`.
 
@@ -96,8 +83,7 @@ class Link:
         self._instance = instance
         self._listener = listener
         self._times = times or Times()
-        self._ids = itertools.count(1)
-        self._waiting: dict[int, _Waiting] = {}
+        self._unanswered = Unanswered()
         self._ws: aiohttp.ClientWebSocketResponse | None = None
         self._outage = ""
 
@@ -106,20 +92,14 @@ class Link:
 
         Raises the host's refusal as RemoteError; TooLarge; Unavailable when the time is over.
         """
-        number = next(self._ids)
-        frame = dumps(asdict(Request(id=number, verb=verb, args=dict(args))))
-        if len(frame.encode()) > MAX_DOCUMENT:
-            raise TooLarge(f"{verb}: more than {MAX_DOCUMENT} bytes")
-        waiting = _Waiting(frame, asyncio.get_running_loop().create_future())
-        self._waiting[number] = waiting
-        try:
-            async with asyncio.timeout(timeout):
-                await self._send(frame)
-                return await waiting.answer
-        except TimeoutError:
-            raise Unavailable(f"{verb}: no answer from the host within {timeout:g} s") from None
-        finally:
-            del self._waiting[number]
+        with self._unanswered.opened(verb, args) as (frame, answer):
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._send(frame)
+                    return await answer
+            except TimeoutError:
+                message = f"{verb}: no answer from the host within {timeout:g} s"
+                raise Unavailable(message) from None
 
     async def insist(self, verb: str, args: Mapping[str, object], wait: float = 0.0) -> Any:
         """Ask until the host has answered for good, however long it is away or out of order.
@@ -199,8 +179,8 @@ class Link:
         log.info("connected to the host as %s (%s)", welcome.agent, welcome.role)
         self._outage = ""
         self._ws = ws
-        unanswered = [waiting.frame for waiting in self._waiting.values()]
-        writer = asyncio.create_task(_write(ws, unanswered, welcome.heartbeat_seconds))
+        frames = self._unanswered.frames()
+        writer = asyncio.create_task(_write(ws, frames, welcome.heartbeat_seconds))
         try:
             self._listener.welcome(welcome)
             async for message in ws:
@@ -218,22 +198,12 @@ class Link:
             raise InvalidFrame("the host sent a frame that is not text")
         frame = loads_object(message.data, limit=MAX_DOWN)
         if frame.get("type") == "response":
-            self._settle(frame)
+            self._unanswered.settle(frame)
         elif frame.get("type") == "push":
             data = frame.get("data")
             self._listener.push(str(frame.get("push")), data if isinstance(data, dict) else {})
         else:
             log.warning("the host sent a frame of unknown type %.40r", frame.get("type"))
-
-    def _settle(self, frame: Mapping[str, Any]) -> None:
-        """An answer that nobody waits for any more is dropped."""
-        waiting = self._waiting.get(frame["id"]) if isinstance(frame.get("id"), int) else None
-        if waiting is None or waiting.answer.done():
-            return
-        if frame.get("ok") is True:
-            waiting.answer.set_result(frame.get("result"))
-        else:
-            waiting.answer.set_exception(from_json(frame.get("error")))
 
     def _note_outage(self, problem: str) -> None:
         """Log a cause once, not at every attempt."""

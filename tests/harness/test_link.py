@@ -104,6 +104,16 @@ async def test_a_refusal_keeps_its_word_and_field(host: FakeHost, link: Link) ->
     assert refused.value.details() == {"field": "body"}
 
 
+async def test_an_answer_that_comes_twice_counts_once(host: FakeHost, link: Link) -> None:
+    host.silent = {"whoami"}
+    asking = asyncio.create_task(link.request("whoami", {}, 5))
+    await wait_for(lambda: host.calls_of("whoami"))
+    for result in ("1", "2"):
+        await inject(host, f'{{"type": "response", "id": 1, "ok": true, "result": {result}}}')
+    assert await asking == 1
+    assert await send(link, "k-1")
+
+
 async def test_pushes_arrive(host: FakeHost, link: Link, heard: Heard) -> None:
     await host.push("mail")
     await host.push("cancel", turn="turn-0001")

@@ -42,11 +42,6 @@ def go(w: Working) -> None:
     (w.workspace / "go").touch()
 
 
-def prompts(w: Working) -> list[Request]:
-    """Requests of turns; Claude Code also asks a model that is new to it for a sign of life."""
-    return [request for request in w.model.turns if request.tool_names]
-
-
 async def test_mail_becomes_a_turn_with_tools_and_an_end(socket_dir: Path) -> None:
     script = [
         tool("mcp__hyperhive__send", to="bob", body="hello"),
@@ -74,8 +69,9 @@ async def test_mail_becomes_a_turn_with_tools_and_an_end(socket_dir: Path) -> No
             ("tool_refused", "Bash"),
             ("text", ""),
         ]
-        first = prompts(w)[0]
+        first = w.model.turns[0]
         assert first.model == w.host.model
+        assert first.headers["x-api-key"] == "placeholder"
         assert "hyperhive agent: alice, role: worker\n" in first.system_text
         assert "You water plants." in first.system_text
         assert parse_envelope(first.all_text[first.all_text.index("Messages have") :]) == [message]
@@ -204,7 +200,7 @@ async def test_an_overflow_is_compacted_and_tried_again(socket_dir: Path) -> Non
             "The conversation no longer fits the model: it is compacted.",
             "The conversation was compacted.",
         ]
-        last = prompts(w)[-1].all_text
+        last = w.model.turns[-1].all_text
         assert "a summary" in last
         assert '"body": "third"' in last
         assert '"body": "first"' not in last
@@ -229,9 +225,9 @@ async def test_a_model_change_holds_from_the_next_turn_on(socket_dir: Path) -> N
         w.host.model = OTHER_MODEL
         await w.host.mail("two")
         await w.host.wait_for_end(2)
-        assert [request.model for request in prompts(w)] == [MODEL, OTHER_MODEL]
+        assert [request.model for request in w.model.turns] == [MODEL, OTHER_MODEL]
         assert len(w.host.hellos) == 1
-        assert '"body": "one"' in prompts(w)[-1].all_text, "the conversation went on"
+        assert '"body": "one"' in w.model.turns[-1].all_text, "the conversation went on"
 
 
 async def test_settings_hold_from_the_next_turn_on(socket_dir: Path) -> None:
@@ -249,9 +245,9 @@ async def test_settings_hold_from_the_next_turn_on(socket_dir: Path) -> None:
         await w.host.wait_for_end(2)
         assert not (w.workspace / "first").exists()
         assert (w.workspace / "second").exists()
-        assert "You like files." not in prompts(w)[0].system_text
-        assert "You like files." in prompts(w)[-1].system_text
-        assert '"body": "one"' in prompts(w)[-1].all_text, "the conversation went on"
+        assert "You like files." not in w.model.turns[0].system_text
+        assert "You like files." in w.model.turns[-1].system_text
+        assert '"body": "one"' in w.model.turns[-1].all_text, "the conversation went on"
 
 
 async def test_a_new_session_knows_nothing_of_before(socket_dir: Path) -> None:
@@ -261,7 +257,7 @@ async def test_a_new_session_knows_nothing_of_before(socket_dir: Path) -> None:
         await w.host.push("new_session")
         await w.host.mail("two")
         second = await w.host.wait_for_end(2)
-        assert '"body": "one"' not in prompts(w)[-1].all_text
+        assert '"body": "one"' not in w.model.turns[-1].all_text
         assert first.end["session"] != second.end["session"]
 
 
@@ -272,7 +268,7 @@ async def test_a_restarted_harness_goes_on_with_the_conversation(socket_dir: Pat
     async with working(socket_dir, [text("ok")]) as w:
         await w.host.mail("two")
         await w.host.wait_for_end()
-        assert '"body": "one"' in prompts(w)[-1].all_text
+        assert '"body": "one"' in w.model.turns[-1].all_text
 
 
 async def test_an_idle_claude_is_let_go_and_comes_back(socket_dir: Path) -> None:
@@ -282,7 +278,7 @@ async def test_an_idle_claude_is_let_go_and_comes_back(socket_dir: Path) -> None
         await wait_for(lambda: not claude_runs(w), 10, "the process to be released")
         await w.host.mail("two")
         await w.host.wait_for_end(2)
-        assert '"body": "one"' in prompts(w)[-1].all_text
+        assert '"body": "one"' in w.model.turns[-1].all_text
 
 
 @pytest.mark.parametrize("option", ["turn_silence", "turn_limit"])

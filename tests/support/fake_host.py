@@ -65,6 +65,7 @@ class FakeHost:
         self.model_url = model_url
         self.model = "claude-sonnet-4-5-20250929"
         self.heartbeat_seconds = 15.0
+        self.credential_kind = "api_key"
         self.calls: list[Call] = []
         self.hellos: list[Json] = []
         self.heartbeats = 0
@@ -190,6 +191,7 @@ class FakeHost:
             "settings": self.settings,
             "settings_version": self.settings_version,
             "heartbeat_seconds": self.heartbeat_seconds,
+            "credential_kind": self.credential_kind,
             "turn": hello["turn"] if turn and not turn.end else None,
         }
 
