@@ -96,6 +96,7 @@ ALLOWED_BY: list[tuple[str, str]] = [
     ("git status &", "*"),
     ("git status # ; rm -rf x", "*gsr"),
     ("git status # it's\nrm -rf x", "*"),
+    ("git status # \\\nrm -rf x", "*"),
     ("# git status\nrm -rf x", "*"),
     ("git log a#;rm -rf x", "*"),
     # substitutions and expansions

@@ -38,6 +38,7 @@ from hyperhive.harness.shell_words import NotUnderstood
         ("a # b; c $(d) 'e", [["a"]]),
         ("# first\na", [["a"]]),
         ("a;#b\nc", [["a"], ["c"]]),
+        ("a # b \\\nc", [["a"], ["c"]]),
         ("a b#c #d", [["a", "b#c"]]),
         ("a \\\n#c", [["a"]]),
         ("a b\\\n#c", [["a", "b#c"]]),

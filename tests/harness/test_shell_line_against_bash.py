@@ -41,7 +41,9 @@ def test_no_accepted_line_executes_anything_else(tmp_path: Path) -> None:
     succeeding, failing = (executed(lines, names, tmp_path, status) for status in (0, 1))
     runs = zip(lines, succeeding, failing, strict=True)
     differences = [
-        (line, accepted[line], *seen) for line, *seen in runs if not _agrees(accepted[line], *seen)
+        (line, accepted[line], *seen)
+        for line, *seen in runs
+        if not _agree(*(_comparable(line, commands) for commands in (accepted[line], *seen)))
     ]
     assert differences == []
 
@@ -56,7 +58,13 @@ def _accepted(lines: Iterable[str]) -> dict[str, Commands]:
     return accepted
 
 
-def _agrees(parsed: Commands, succeeding: Commands, failing: Commands) -> bool:
+def _comparable(line: str, commands: Commands) -> Commands:
+    """Only the names where Bash may put file names for an argument such as `~+` or `/dev/null*`."""
+    expands = any(character in line for character in "~*?[")
+    return [words[:1] for words in commands] if expands else commands
+
+
+def _agree(parsed: Commands, succeeding: Commands, failing: Commands) -> bool:
     """Each command runs when all before it succeed, or when all before it fail.
 
     A name with a slash is not looked up, so it is not seen and fails.
