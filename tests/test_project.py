@@ -17,12 +17,13 @@ ALL_PYTHON = [*SOURCES, *sorted((ROOT / "tests").rglob("*.py"))]
 PORTS = {"hive.ports", "hive.records", "hive.clock"}
 MAY_IMPORT: dict[str, set[str]] = {
     "protocol": set(),
-    **{name: {"protocol"} for name in ("hive", "harness", "demo", "config")},
+    **{name: {"protocol"} for name in ("hive", "harness", "strict_yaml")},
+    **{name: {"protocol", "strict_yaml"} for name in ("demo", "config")},
     **{name: {"protocol"} | PORTS for name in ("store", "local")},
     **{name: {"protocol", "hive"} | PORTS for name in ("gateway", "dashboard", "admin")},
     "cli": {"protocol", "service", "config", "demo", "admin.client"},
 }
-MAY_IMPORT["service"] = MAY_IMPORT.keys() - {"cli"} | PORTS | {"admin.client"}
+MAY_IMPORT["service"] = MAY_IMPORT.keys() - {"cli", "strict_yaml"} | PORTS | {"admin.client"}
 IMPORTED = sorted(set(MAY_IMPORT).union(*MAY_IMPORT.values()))
 
 MODULE_LINES, FUNCTION_LINES = 300, 60
@@ -162,7 +163,7 @@ def suppressions(path: Path) -> Iterator[str]:
     """Comments that silence a tool and do not say why after the rule's name."""
     silence = re.compile(r"#\s*(noqa|type: ignore|pragma: no cover)")
     rule = r"(noqa: [A-Z0-9, ]+|type: ignore\[[\w, -]+\]|pragma: no cover)"
-    explained = re.compile(rf"#\s*{rule}\W+\w+ \w+")
+    explained = re.compile(rf"#\s*{rule}\W+\w+")
     with path.open("rb") as file:
         comments = [t for t in tokenize.tokenize(file.readline) if t.type == tokenize.COMMENT]
     for comment in comments:
@@ -176,7 +177,10 @@ def test_who_silences_a_tool_says_why() -> None:
 
 
 def sleeps(path: Path) -> Iterator[str]:
-    """Calls that wait for a guessed time; zero lets others run, a name is a stand-in's delay."""
+    """Calls that wait for a guessed time; zero lets others run, a name is a stand-in's delay.
+
+    Tests of time itself say so with `tests.support.wait.let_time_pass`.
+    """
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Await | ast.Call):
             call = ast.unparse(node)

@@ -34,7 +34,7 @@ LEAVES_THINGS = """
         kept.append(subprocess.Popen(["sleep", "1001"]))
 
     async def test_async_process():
-        await asyncio.create_subprocess_exec("sleep", "1002")
+        kept.append(await asyncio.create_subprocess_exec("sleep", "1002"))
 
     def test_orphan():
         subprocess.run(["sh", "-c", "sleep 1003 >/dev/null 2>&1 &"], check=True)

@@ -43,6 +43,11 @@ def wait_until(predicate: Callable[[], T | None], timeout: float = 5.0, what: st
     return result
 
 
+async def let_time_pass(seconds: float) -> None:
+    """For tests of time itself: a pace, or that nothing more happens. Others wait for something."""
+    await asyncio.sleep(seconds)
+
+
 def _check(deadline: float, timeout: float, what: str, predicate: object, result: object) -> None:
     if time.monotonic() > deadline:
         wanted = what or getattr(predicate, "__qualname__", repr(predicate))
