@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hyperhive.harness.envelope import parse_envelope
-from hyperhive.protocol.errors import Forbidden
+from hyperhive.protocol.errors import Forbidden, StorageFull
 from tests.support.claude import MODEL, OTHER_MODEL
 from tests.support.fake_host import restarted
 from tests.support.scripted_model import Reply, Request, failure, prompt_too_long, text, tool
@@ -134,6 +134,17 @@ async def test_a_lost_answer_to_the_end_ends_once(socket_dir: Path) -> None:
         ends = [args["turn"] for args in w.host.calls_of("turn_end")]
         assert len(ends) == 3
         assert len(set(ends)) == 2
+
+
+async def test_the_end_is_told_until_a_host_in_trouble_takes_it(socket_dir: Path) -> None:
+    async with working(socket_dir, [text("ok")]) as w:
+        w.host.refuse["turn_end"] = StorageFull("no space left")
+        await w.host.mail("one")
+        await wait_for(lambda: len(w.host.calls_of("turn_end")) >= 3, 30)
+        w.host.refuse.clear()
+        turn = await w.host.wait_for_end()
+        assert turn.end["result"] == "clean"
+        assert len(w.model.turns) == 1
 
 
 async def test_a_lost_answer_to_the_beginning_loses_no_mail(socket_dir: Path) -> None:
