@@ -32,7 +32,8 @@ HEADERS = {
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
+    # Not `no-referrer`: with it browsers send `Origin: null` with a form (Fetch, 3.2).
+    "Referrer-Policy": "same-origin",
     "Server": "hyperhive",
     "X-Content-Type-Options": "nosniff",
 }

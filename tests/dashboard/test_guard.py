@@ -231,7 +231,7 @@ EXPECTED = {
     "base-uri 'none'; frame-ancestors 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "Server": "hyperhive",
     "X-Content-Type-Options": "nosniff",
 }
