@@ -26,5 +26,6 @@ class LinkCaller:
         """What `recv` leased is settled with the turn: giving up its answer would lose messages."""
         if verb == "recv":
             wait = args.get("wait_seconds")
-            return await self._link.insist(verb, args, wait if isinstance(wait, (int, float)) else 0.0)
+            seconds = wait if isinstance(wait, (int, float)) else 0.0
+            return await self._link.insist(verb, args, seconds)
         return await self._link.request(verb, args, PATIENCE)
