@@ -203,7 +203,7 @@ async def test_a_form_whose_subject_is_gone_says_so_on_the_page(
 
 
 async def test_no_form_of_any_page_stays_busy(hive: Swarm, window: Window) -> None:
-    """Each form there is, against a server that breaks down, and against a fault of the script."""
+    """Each form there is, against a server that breaks down."""
     alice = await hive.start("alice")
     await hive.ask("alice", "Which?", options=("a", "b"))
     await hive.request_spawn("carol")
@@ -212,22 +212,17 @@ async def test_no_form_of_any_page_stays_busy(hive: Swarm, window: Window) -> No
     await hive.begin("alice", alice)
     tried = set()
     for path in ("/", "/agents/alice", "/approvals/1"):
-        await window.page.route(
-            lambda url: True,
-            lambda route: (
-                route.fulfill(status=500, body="")
-                if route.request.method == "POST"
-                else route.continue_()
-            ),
-        )
         await window.show(path)
+        # Nothing else answers either: a refresh of the page would give the buttons back as well.
+        await window.page.route("**", lambda route: route.fulfill(status=500, body=""))
         tried |= set(await window.eval(SUBMIT_ALL))
         busy = window.page.locator("form[aria-busy=true]")
         await expect(busy).to_have_count(0)
         assert await window.eval(DISABLED) == []
         assert await window.eval(SAID_NOTHING) == []
+        await window.page.unroute("**")
     assert len(tried) == 13, tried
-    assert not [error for error in window.errors if "outcome" not in error]
+    assert window.errors == []
 
 
 SUBMIT_ALL = """() => {
