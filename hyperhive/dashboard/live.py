@@ -74,19 +74,19 @@ async def _end_all(app: web.Application) -> None:
 
 async def events(request: web.Request) -> web.StreamResponse:
     """Events numbered above `after`, or above what the browser says it saw last."""
-    log, session = request.app[HIVE].events, request[SESSION]
-    seen = request.headers.get("Last-Event-ID") or request.query.get("after")
-    after = number(seen, "after") if seen else await log.last()
+    log, session, connection = request.app[HIVE].events, request[SESSION], request.transport
+    after = await _place(request, log)
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-    if (connection := request.transport) is None:
-        return response
-    with request.app[STREAMS].hold(connection, session):
-        await response.prepare(request)
-        try:
+    if connection is not None:
+        with request.app[STREAMS].hold(connection, session):
+            await response.prepare(request)
             await _copy(response, log, after, connection, request.app[LOGINS], session)
-        except (ConnectionError, TimeoutError):
-            connection.abort()
     return response
+
+
+async def _place(request: web.Request, log: EventLog) -> int:
+    seen = request.headers.get("Last-Event-ID") or request.query.get("after")
+    return number(seen, "after") if seen else await log.last()
 
 
 async def _copy(
@@ -97,16 +97,23 @@ async def _copy(
     logins: Logins,
     session: bytes,
 ) -> None:
-    """Until the reader is gone, takes nothing (TimeoutError), or is logged in no longer."""
+    """Until the reader is gone, takes nothing for too long, or is logged in no longer."""
     async with contextlib.aclosing(_frames(log, after)) as frames:
         async for data in frames:
-            if connection.is_closing():
+            if connection.is_closing() or not await _may_go_on(data, logins, session):
                 return
-            if data == HEARTBEAT and not await logins.known(session):
-                return
-            if data:
+            try:
                 async with asyncio.timeout(WRITE_SECONDS):
-                    await response.write(data)
+                    if data:
+                        await response.write(data)
+            except (ConnectionError, TimeoutError):
+                connection.abort()
+                return
+
+
+async def _may_go_on(data: bytes, logins: Logins, session: bytes) -> bool:
+    """Sessions end by themselves, too: looked at whenever it is quiet."""
+    return data != HEARTBEAT or await logins.known(session)
 
 
 async def _frames(log: EventLog, after: int) -> AsyncGenerator[bytes, None]:
