@@ -7,8 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
-
+from hyperhive import strict_yaml
 from hyperhive.protocol.bundle import AgentSettings, ModelName
 from hyperhive.protocol.errors import InvalidField
 from hyperhive.protocol.model import MANAGER, AgentName, Capability, Role
@@ -87,6 +86,15 @@ class MailConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayConfig:
+    """Of each agent's socket."""
+
+    requests_per_second: Annotated[float, Range(1, 1_000_000)] = 1_000
+    burst: Annotated[int, Range(1, 1_000_000)] = 2_000
+    connections: Annotated[int, Range(1, 10_000)] = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionConfig:
     message_days: Annotated[float, Range(0, 36_500)] = 30
     messages: Annotated[int, Range(0, 10**9)] = 100_000
@@ -123,6 +131,7 @@ class Config:
     )
     dashboard: DashboardConfig = field(default_factory=DashboardConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+    gateway: GatewayConfig = field(default_factory=GatewayConfig)
     mail: MailConfig = field(default_factory=MailConfig)
     retention: RetentionConfig = field(default_factory=RetentionConfig)
     manager: AgentConfig = field(default_factory=AgentConfig)
@@ -137,27 +146,26 @@ class Config:
 
 
 def load(path: Path) -> Config:
-    """Read and check a configuration file; raises InvalidField naming file and field."""
+    """Read and check a configuration file.
+
+    Raises InvalidField naming file and field, or, where the YAML itself is at fault, InvalidFrame
+    with line and column, or TooLarge.
+    """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_CONFIG + 1)
     except OSError as error:
         raise InvalidField(str(path), f"cannot be read: {error.strerror}") from None
+    document = strict_yaml.loads(data, str(path), MAX_CONFIG)
     try:
-        return read(data)
+        return read(document)
     except InvalidField as error:
-        raise InvalidField(
-            f"{path}: {error.field}" if error.field else str(path), error.problem
-        ) from None
+        where = f"{path}: {error.field}" if error.field else str(path)
+        raise InvalidField(where, error.problem) from None
 
 
-def read(data: bytes) -> Config:
-    """Check the text of a configuration file."""
-    if len(data) > MAX_CONFIG:
-        raise InvalidField("", f"has more than {MAX_CONFIG} bytes")
-    try:
-        document = yaml.safe_load(data)
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise InvalidField("", f"is not valid YAML: {' '.join(str(error).split())[:300]}") from None
+def read(document: object) -> Config:
+    """Check plain data; raises InvalidField."""
     if not isinstance(document, Mapping):
         raise InvalidField("", "must be a mapping of options to values")
     config = parse(Config, document, camel_case=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from hyperhive.demo import strict_yaml, templates
+from hyperhive import strict_yaml
+from hyperhive.demo import templates
 from hyperhive.demo.part import Part
 from hyperhive.demo.rules import MailMatch, Outcome, Rule
 from hyperhive.protocol.errors import InvalidField, NotFound

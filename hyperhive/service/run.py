@@ -16,6 +16,7 @@ from hyperhive.config import Config
 from hyperhive.dashboard.app import make_app as make_dashboard
 from hyperhive.dashboard.options import DashboardOptions
 from hyperhive.dashboard.security import make_login_code
+from hyperhive.gateway.limits import Limits
 from hyperhive.gateway.model import ModelGateway
 from hyperhive.gateway.sockets import Gateway
 from hyperhive.hive import hive as rules
@@ -105,8 +106,14 @@ async def _build(stack: AsyncExitStack, config: Config, unsafe_local: bool) -> _
     model = await stack.enter_async_context(
         ModelGateway(hive, config.upstream, credential.kind, credential.value)
     )
-    sockets = Gateway(hive, sockets_dir, runtime.peer_allowed, runtime.logs, model)
-    gateway = await stack.enter_async_context(sockets)
+    limits = Limits(
+        requests_per_second=config.gateway.requests_per_second,
+        burst=config.gateway.burst,
+        connections=config.gateway.connections,
+    )
+    gateway = await stack.enter_async_context(
+        Gateway(hive, sockets_dir, runtime.peer_allowed, runtime.logs, model, limits)
+    )
     warnings = (*runtime.warnings, *warnings)
     url = await _open_dashboard(stack, config, hive, runtime, gateway, warnings)
     context = Context(

@@ -11,7 +11,7 @@ import pytest
 from hyperhive.demo import part, rules, scenario, templates
 from hyperhive.demo.matching import MAX_SEARCHED
 from hyperhive.demo.player import MAX_OUTPUT
-from hyperhive.demo.strict_yaml import MAX_BYTES
+from hyperhive.strict_yaml import MAX_BYTES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "scenarios.md").read_text()
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from hyperhive.demo import strict_yaml
+from hyperhive import strict_yaml
 from hyperhive.protocol.errors import InvalidFrame, TooLarge
 
 

@@ -13,13 +13,13 @@ MAX_BYTES = 256 * 1024
 MAX_DEPTH = 24
 
 
-def loads(data: bytes, name: str) -> object:
-    """Parse one YAML document; `name` is what errors call it.
+def loads(data: bytes, name: str, limit: int = MAX_BYTES) -> object:
+    """Parse one YAML document of at most `limit` bytes; `name` is what errors call it.
 
     Raises TooLarge, or InvalidFrame with line and column.
     """
-    if len(data) > MAX_BYTES:
-        raise TooLarge(f"{name}: at most {MAX_BYTES} bytes are accepted")
+    if len(data) > limit:
+        raise TooLarge(f"{name}: at most {limit} bytes are accepted")
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
