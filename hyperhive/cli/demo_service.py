@@ -33,11 +33,11 @@ _WORKER_COMMANDS = [
 ]
 _MODELS = {
     "haiku": {
-        "id": "claude-haiku-4-5-20251001",
+        "id": "claude-haiku-5-5",
         "prices": {"input": 1.0, "output": 5.0, "cacheRead": 0.1, "cacheWrite": 1.25},
     },
     "sonnet": {
-        "id": "claude-sonnet-4-5-20250929",
+        "id": "claude-sonnet-5-5",
         "prices": {"input": 3.0, "output": 15.0, "cacheRead": 0.3, "cacheWrite": 3.75},
     },
 }

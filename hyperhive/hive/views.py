@@ -44,7 +44,7 @@ class Views:
             "role": agent.role,
             "origin": agent.origin,
             "description": agent.description,
-            "state": self._state(agent, turn),
+            "state": self._state(tx, agent, turn),
             "wanted": agent.wanted,
             "linked": present is not None,
             "problem": self._problem(agent),
@@ -75,7 +75,7 @@ class Views:
             "operations": [operation_view(o) for o in tx.operations.open(agent.id)],
         }
 
-    def _state(self, agent: Agent, turn: Turn | None) -> str:
+    def _state(self, tx: Transaction, agent: Agent, turn: Turn | None) -> str:
         """One word for people: what the agent is doing, or why it is not."""
         present = self._links.get(agent.id)
         if agent.state != "present":
@@ -83,7 +83,8 @@ class Views:
         if agent.quarantined:
             return "quarantined"
         if agent.wanted == "stopped":
-            return "stopped" if present is None else "stopping"
+            stopping = present is not None or bool(tx.operations.open(agent.id))
+            return "stopping" if stopping else "stopped"
         if present is None or present.healthy is None:
             return "starting"
         if not present.healthy:

@@ -18,8 +18,8 @@ from tests.support.wait import wait_for
 
 SCENARIO = Path(__file__).parent / "scenario.yaml"
 MODELS = {
-    "small": {"id": "claude-haiku-4-5-20251001", "prices": {"input": 1.0, "output": 5.0}},
-    "large": {"id": "claude-sonnet-4-5-20250929", "prices": {"input": 3.0, "output": 15.0}},
+    "small": {"id": "claude-haiku-5-5", "prices": {"input": 1.0, "output": 5.0}},
+    "large": {"id": "claude-sonnet-5-5", "prices": {"input": 3.0, "output": 15.0}},
 }
 SETTINGS = {"allowedBash": ["sleep *", "touch *"]}
 

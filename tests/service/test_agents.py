@@ -38,8 +38,8 @@ async def test_a_model_override_holds_from_the_next_turn(start_swarm: Start) -> 
         await agent_in(admin, "alice", "idle")
         turns = await turns_of(admin, "alice")
         assert [t["model"] for t in turns] == [
-            "claude-haiku-4-5-20251001",
-            "claude-sonnet-4-5-20250929",
+            "claude-haiku-5-5",
+            "claude-sonnet-5-5",
         ]
         assert all(t["usd"] > 0 and t["state"] == "clean" for t in turns)
 
