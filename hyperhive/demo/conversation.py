@@ -79,7 +79,7 @@ def read(body: Mapping[str, object]) -> Conversation:
     for message in dicts(body.get("messages")):
         if message.get("role") == "assistant":
             turn.take_assistant(message.get("content"))
-        else:
+        elif message.get("role") == "user":  # newer models are also sent `system` messages
             turn.take_user(message.get("content"))
     return Conversation(
         agent=asker[1] if asker else "",
