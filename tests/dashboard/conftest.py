@@ -20,3 +20,14 @@ async def browser(hive: Swarm) -> AsyncIterator[aiohttp.ClientSession]:
     """Logged in, and sending what a page of the dashboard sends."""
     async with hive.browser() as client:
         yield client
+
+
+@pytest.fixture
+async def working(hive: Swarm) -> Swarm:
+    """The manager and alice are connected; a question and two approvals are open."""
+    await hive.start("manager")
+    await hive.start("alice")
+    await hive.ask("manager", "Which one?", options=("red", "green, dark", "blue"), multi=True)
+    await hive.request_spawn("carol", "for tests")
+    await hive.request_destroy("alice", "not needed", purge=True)
+    return hive
