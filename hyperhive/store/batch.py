@@ -14,7 +14,9 @@ from hyperhive.hive.ports import Transaction
 from hyperhive.hive.records import Event
 from hyperhive.protocol.errors import Busy, HiveError, StorageError, StorageFull
 from hyperhive.store.failures import deliverable, typed
+from hyperhive.store.lock import Lock
 from hyperhive.store.reserve import Reserve
+from hyperhive.store.schema import commits
 from hyperhive.store.transaction import Rows, rows_of
 from hyperhive.store.wal import WalLimit
 
@@ -49,12 +51,16 @@ class Batches:
     anew, from what really is there, is safe.
     """
 
-    def __init__(self, connection: sqlite3.Connection, reserve: Reserve, wal: WalLimit) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, lock: Lock, reserve: Reserve, wal: WalLimit
+    ) -> None:
         self._connection = connection
+        self._lock = lock
         self._rows: Rows = rows_of(connection)
         self._reserve = reserve
         self._wal = wal
         self.failed: str | None = None
+        self.commits = commits(connection)
 
     def run(self, changes: Sequence[Change]) -> list[Event]:
         """Fill in every change's result or error; returns the events that are durable now."""
@@ -115,12 +121,16 @@ class Batches:
             execute("BEGIN IMMEDIATE")
             for change in changes:
                 self._in_savepoint(change)
+            execute("UPDATE commits SET n = n + 1")
             execute("COMMIT")
         except BaseException:
             # SQLite has ended the transaction by itself after some errors, not after all.
             with contextlib.suppress(sqlite3.Error):
                 self._connection.rollback()
             raise
+        self.commits += 1
+        with contextlib.suppress(OSError):  # an older number there is no fault
+            self._lock.committed(self.commits)
 
     def _in_savepoint(self, change: Change) -> None:
         execute = self._connection.execute

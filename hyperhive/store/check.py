@@ -11,13 +11,8 @@ from contextlib import closing
 from pathlib import Path
 
 from hyperhive.store.failures import DatabaseRefused
-from hyperhive.store.lock import Mark
-from hyperhive.store.schema import (
-    APPLICATION_ID,
-    expected_objects,
-    objects,
-    version,
-)
+from hyperhive.store.lock import Lock
+from hyperhive.store.schema import APPLICATION_ID, commits, expected_objects, objects, version
 from hyperhive.store.tuning import Tuning
 from hyperhive.store.wal import wal_bytes, wal_path
 
@@ -26,25 +21,22 @@ log = logging.getLogger(__name__)
 RESTORE = "it was left as it is: move it away and restore a backup"
 
 
-def check_file(path: Path, mark: Mark) -> bool:
+def check_file(path: Path, lock: Lock) -> bool:
     """Look at the files without SQLite; whether there is a database. Raises DatabaseRefused."""
     in_log = wal_bytes(path)
     if not os.path.lexists(path):
-        if mark or in_log is not None:
-            raise DatabaseRefused(path, "the database is gone", _anew(path, "put it back"))
+        if lock.ended != "never began" or in_log is not None:
+            raise DatabaseRefused(path, "the database is gone", _anew(path))
         return False
     _check_access(path)
     _check_header(path, in_log)
-    if mark == "open" and in_log is None:
-        problem = f"{wal_path(path).name} is gone, and with it what was acknowledged last"
-        raise DatabaseRefused(path, problem, _anew(path, "put it back"))
-    if mark == "clean" and in_log:
+    if lock.ended == "clean" and in_log:
         problem = f"it was closed completely, but {wal_path(path).name} has appeared since"
         raise DatabaseRefused(path, problem, "move that file away")
     return True
 
 
-def check_contents(path: Path, mark: Mark, tuning: Tuning) -> None:
+def check_contents(path: Path, lock: Lock, tuning: Tuning) -> None:
     """Look at schema and pages without writing anything. Raises DatabaseRefused, sqlite3.Error.
 
     After a clean end the pages are checked, after a crash the indexes against their tables too.
@@ -59,7 +51,10 @@ def check_contents(path: Path, mark: Mark, tuning: Tuning) -> None:
             raise DatabaseRefused(path, problem, "run the newer hyperhive again")
         if objects(connection) != expected_objects(tuning.migrations[:found]) or not found:
             raise DatabaseRefused(path, f"its schema is not that of version {found}", RESTORE)
-        pragma = "quick_check" if mark == "clean" else "integrity_check"
+        if (lost := lock.commits - commits(connection)) > 0:
+            problem = f"the last {lost} acknowledged transactions are not in it or in its log"
+            raise DatabaseRefused(path, problem, _anew(path))
+        pragma = "quick_check" if lock.ended == "clean" else "integrity_check"
         if damage := _damage(connection, pragma, tuning.check_seconds):
             raise DatabaseRefused(path, f"it is damaged ({damage})", RESTORE)
 
@@ -114,6 +109,8 @@ def _damage(connection: sqlite3.Connection, pragma: str, seconds: float) -> str 
     return None if finding == "ok" else str(finding)
 
 
-def _anew(path: Path, remedy: str) -> str:
-    lock = path.with_name(path.name + ".lock").name
-    return f"{remedy}, or restore a backup; to go on without, delete {lock} and {path.name}-wal"
+def _anew(path: Path) -> str:
+    return (
+        "put the right files back; to go on with what is there, such as a backup, delete"
+        f" {path.name}.lock (and, if it is not the backup's, {wal_path(path).name})"
+    )

@@ -42,7 +42,7 @@ class Database:
         self._reserve = Reserve(path, tuning.reserve_bytes)
         wal = WalLimit(path, tuning.wal_limit)
         self._writer = ConnectionThread(
-            self._open_writer, lambda connection: Batches(connection, self._reserve, wal)
+            self._open_writer, lambda connection: Batches(connection, lock, self._reserve, wal)
         )
         self._readers = [
             ConnectionThread(
@@ -157,24 +157,16 @@ class Database:
 
     async def _stop(self) -> None:
         """The last connection to close folds the log in, unless writing has failed before."""
-        sound = await self._writer.run(self._mark_closing)
-        if not sound:
+        batches = self._writer.worker
+        if batches.failed is not None:
             await self._writer.close()
         for reader in self._readers:
             await reader.close()
-        if sound:
-            await self._writer.close()
-        if sound and not wal_bytes(self._path):
-            self._lock.write("clean")
-        self._lock.release()
-
-    def _mark_closing(self) -> bool:
-        """On the writer's thread; whether the files can be brought to a clean end."""
-        if self._writer.worker.failed is not None:
-            return False
+        await self._writer.close()
         try:
-            self._lock.write("closing")
+            if batches.failed is None and not wal_bytes(self._path):
+                self._lock.mark("clean", batches.commits)
         except OSError as error:
             log.error("%s: %s", self._lock.path, error.strerror)
-            return False
-        return True
+        finally:
+            self._lock.release()

@@ -1,24 +1,24 @@
-"""The file that keeps a second instance out and tells how the last one ended."""
+"""The file that keeps a second instance out and remembers what the last one acknowledged."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import re
 from pathlib import Path
 from typing import Literal
 
 from hyperhive.store.failures import DatabaseRefused
 
-Mark = Literal["", "open", "closing", "clean", "unknown"]
-_MARKS: tuple[Mark, ...] = ("open", "closing", "clean")
+Ended = Literal["never began", "open", "clean"]
+_RECORD = re.compile(rb"(open|clean) +(\d+) +(\d+)\n")
 
 
 class Lock:
     """Held from construction to `release`, at the latest until the process ends (flock(2)).
 
-    Its content is a mark and the pid that wrote it. Empty: there never was a database. `open`: one
-    runs or was killed, so that its write-ahead log must be there. `clean`: it was closed, so that
-    there must be none. `closing`: between the two.
+    `ended` is how the last instance did: `open` means that it was killed. `commits` is how many
+    transactions it had acknowledged, at least: a database with fewer is not the one it wrote to.
     """
 
     def __init__(self, database: Path) -> None:
@@ -29,31 +29,35 @@ class Lock:
         except OSError as error:
             problem = f"cannot be opened: {error.strerror}"
             raise DatabaseRefused(self.path, problem, "check its owner and mode") from None
+        record = os.pread(self._fd, 100, 0)
+        match = _RECORD.fullmatch(record)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            problem = f"another hyperhive{self._holder()} uses the database beside it"
             os.close(self._fd)
+            holder = f" (process {int(match[2])})" if match else ""
+            problem = f"another hyperhive{holder} uses the database beside it"
             raise DatabaseRefused(self.path, problem, "stop that one first") from None
+        self.ended: Ended = "never began"
+        self.commits = 0
+        if match:
+            self.ended = "clean" if match[1] == b"clean" else "open"
+            self.commits = int(match[3])
+        elif record:
+            self.ended = "open"
 
-    @property
-    def mark(self) -> Mark:
-        words = self._read().split()
-        if not words:
-            return ""
-        return next((mark for mark in _MARKS if mark == words[0]), "unknown")
+    def committed(self, commits: int) -> None:
+        """Not synced: a power cut may leave an older number here, never a newer one."""
+        self._write("open", commits)
 
-    def write(self, mark: Literal["open", "closing", "clean"]) -> None:
-        """Durable on return. One short record, written in place: it is never half there."""
-        os.pwrite(self._fd, f"{mark:<8}{os.getpid():>11}\n".encode(), 0)
+    def mark(self, state: Literal["open", "clean"], commits: int) -> None:
+        """Durable on return."""
+        self._write(state, commits)
         os.fsync(self._fd)
 
     def release(self) -> None:
         os.close(self._fd)
 
-    def _holder(self) -> str:
-        words = self._read().split()
-        return f" (process {words[1]})" if len(words) == 2 else ""
-
-    def _read(self) -> str:
-        return os.pread(self._fd, 64, 0).decode("ascii", "replace")
+    def _write(self, state: str, commits: int) -> None:
+        # One short record in place, always of the same length: it is never half there.
+        os.pwrite(self._fd, f"{state:<6}{os.getpid():>11}{commits:>20}\n".encode(), 0)

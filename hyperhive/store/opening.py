@@ -11,25 +11,22 @@ from hyperhive.protocol.errors import Busy, StorageFull
 from hyperhive.store.check import RESTORE, check_contents, check_file
 from hyperhive.store.failures import DatabaseRefused, typed
 from hyperhive.store.lock import Lock
-from hyperhive.store.schema import APPLICATION_ID, Migrations, migrate
+from hyperhive.store.schema import APPLICATION_ID, Migrations, commits, migrate
 from hyperhive.store.tuning import Tuning
 
 
 def open_writer(path: Path, lock: Lock, tuning: Tuning) -> sqlite3.Connection:
     """Create, check or migrate the database and mark it open. Raises DatabaseRefused."""
     try:
-        if check_file(path, lock.mark):
-            check_contents(path, lock.mark, tuning)
+        if check_file(path, lock):
+            check_contents(path, lock, tuning)
         else:
             _create(path, tuning.migrations)
         connection = _connect(path, tuning)
         try:
-            # The log exists by now; from here on its absence would be a loss.
-            sync_directory(path.parent)
-            lock.write("open")
+            lock.mark("open", commits(connection))
             migrate(connection, tuning.migrations)
         except BaseException:
-            lock.write("closing")
             connection.close()
             raise
     except sqlite3.Error as error:

@@ -44,6 +44,11 @@ def migrate(connection: sqlite3.Connection, migrations: Migrations) -> None:
             raise
 
 
+def commits(connection: sqlite3.Connection) -> int:
+    number: int = connection.execute("SELECT n FROM commits").fetchone()[0]
+    return number
+
+
 def objects(connection: sqlite3.Connection) -> Objects:
     """Tables, indexes, views and triggers with the SQL that made them, but for ANALYZE's."""
     rows = connection.execute(

@@ -1,6 +1,8 @@
 """What is refused at opening, with the file and the remedy named, and what is not touched."""
 
 import os
+import re
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -12,6 +14,7 @@ import pytest
 from hyperhive.store.check import check_contents
 from hyperhive.store.database import Database
 from hyperhive.store.failures import DatabaseRefused
+from hyperhive.store.lock import Lock
 from hyperhive.store.schema import packaged_migrations
 from hyperhive.store.tuning import Tuning
 from tests.store import given
@@ -90,9 +93,32 @@ async def test_a_log_without_its_database_is_not_replaced(crashed: Path) -> None
 async def test_a_log_that_is_gone_after_a_crash_is_a_loss(crashed: Path) -> None:
     crashed.with_name("hive.db-wal").unlink()
     message = await refusal(crashed)
-    assert "hive.db-wal is gone, and with it what was acknowledged last" in message
+    assert "the last 20 acknowledged transactions are not in it" in message
+    assert "delete hive.db.lock" in message
     crashed.with_name("hive.db.lock").unlink()
-    assert await count(crashed) < 20, "on the operator's word"
+    assert await count(crashed) == 0, "on the operator's word"
+
+
+async def test_a_log_that_another_program_folded_in_is_no_loss(crashed: Path) -> None:
+    with closing(sqlite3.connect(crashed)) as connection:
+        connection.execute("SELECT * FROM meta").fetchall()
+    assert not crashed.with_name("hive.db-wal").exists()
+    assert await count(crashed) == 20
+
+
+async def test_a_log_that_was_cut_short_is_a_loss(crashed: Path) -> None:
+    log = crashed.with_name("hive.db-wal")
+    os.truncate(log, log.stat().st_size - 5000)
+    assert re.search(r"the last [12] acknowledged transactions", await refusal(crashed))
+
+
+async def test_an_older_copy_is_not_taken_for_the_database(closed: Path, tmp_path: Path) -> None:
+    shutil.copy2(closed, tmp_path / "backup")
+    database = await Database.open(closed, SMALL)
+    await database.write(lambda tx: given.mail(tx))
+    await database.close()
+    shutil.copy2(tmp_path / "backup", closed)
+    assert "the last 1 acknowledged transactions are not in it" in await refusal(closed)
 
 
 async def test_a_log_that_appears_after_a_clean_end_is_foreign(closed: Path) -> None:
@@ -183,7 +209,7 @@ async def test_an_index_without_its_row_is_found_after_a_crash(closed: Path) -> 
         connection.execute("DELETE FROM deliveries WHERE id = 3")
         connection.execute("PRAGMA writable_schema = ON")
         connection.execute(f"UPDATE sqlite_schema SET sql = ? WHERE {where}", (sql,))
-    closed.with_name("hive.db.lock").write_text("closing 1")
+    closed.with_name("hive.db.lock").write_text("open")
     assert "damaged (wrong # of entries in index deliveries_sent)" in await refusal(closed)
 
 
@@ -196,7 +222,9 @@ async def test_a_check_that_takes_too_long_is_stopped(
             "INSERT INTO keys WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c"
             " WHERE n < 100000) SELECT n, hex(randomblob(9)), x'', '', n FROM c"
         )
-    check_contents(closed, "closing", Tuning(check_seconds=0.001))
+    lock = Lock(closed)
+    check_contents(closed, lock, Tuning(check_seconds=0.001))
+    lock.release()
     assert "was stopped after 0.001 s" in caplog.text
 
 

@@ -13,28 +13,32 @@ HOLDER = """
 import sys, pathlib
 from hyperhive.store.lock import Lock
 lock = Lock(pathlib.Path(sys.argv[1]))
-lock.write("open")
+lock.mark("open", 7)
 print("held", flush=True)
 sys.stdin.read()
 """
 
 
-def test_the_mark_survives_and_is_empty_at_first(path: Path) -> None:
+def test_it_remembers_how_the_last_one_ended(path: Path) -> None:
     lock = Lock(path)
-    assert lock.mark == ""
-    for mark in ("open", "closing", "clean"):
-        lock.write(mark)
-        assert lock.mark == mark
+    assert (lock.ended, lock.commits) == ("never began", 0)
+    lock.mark("open", 3)
+    lock.committed(4)
     lock.release()
-    again = Lock(path)
-    assert again.mark == "clean"
-    again.release()
-
-
-def test_what_is_not_a_mark_is_not_taken_for_one(path: Path) -> None:
     lock = Lock(path)
-    lock.path.write_text("opened by hand")
-    assert lock.mark == "unknown"
+    assert (lock.ended, lock.commits) == ("open", 4)
+    lock.mark("clean", 5)
+    lock.release()
+    lock = Lock(path)
+    assert (lock.ended, lock.commits) == ("clean", 5)
+    lock.release()
+
+
+@pytest.mark.parametrize("content", ["opened by hand", "clean 1", "clean 1 x\n", "\0" * 37])
+def test_what_is_not_a_record_only_says_that_there_was_something(path: Path, content: str) -> None:
+    path.with_name("hive.db.lock").write_text(content)
+    lock = Lock(path)
+    assert (lock.ended, lock.commits) == ("open", 0)
     lock.release()
 
 
@@ -52,7 +56,7 @@ def test_another_process_is_named_and_its_death_frees_the_lock(path: Path) -> No
     holder.kill()
     holder.communicate()
     lock = Lock(path)
-    assert lock.mark == "open"
+    assert (lock.ended, lock.commits) == ("open", 7)
     lock.release()
 
 

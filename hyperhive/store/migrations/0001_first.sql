@@ -233,6 +233,10 @@ CREATE TABLE logins (
     expires_boottime REAL NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- How many transactions were committed: beside the database, it is remembered how many at least.
+CREATE TABLE commits (n INTEGER NOT NULL) STRICT;
+INSERT INTO commits VALUES (0);
+
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
     value TEXT NOT NULL
