@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from hyperhive.hive.ports import Clock, Transaction
@@ -120,8 +120,8 @@ def once(
 
     The answer must be JSON; it is stored in the same transaction as its effects.
     """
-    content = dumps([type(arguments).__name__, asdict(arguments)])  # type: ignore[call-overload]  # any dataclass
-    digest = hashlib.sha256(content.encode()).digest()
+    # The repr of a dataclass names every field, and is a tenth of the work of asdict and JSON.
+    digest = hashlib.sha256(repr(arguments).encode("utf-8", "surrogatepass")).digest()
     if found := tx.keys.find(sender_id, key):
         if found[0] != digest:
             raise Conflict("this key was used for another request")
