@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import logging
 import signal
@@ -17,6 +18,7 @@ log = logging.getLogger(__name__)
 
 ENDED, SUPERSEDED, HIVE_GONE = 0, 3, 4
 """Exit statuses; a fault gives 1, wrong usage 2."""
+_END_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 STOP_SECONDS = 4.0
 """For everything to end by itself after SIGTERM; what is left then is killed."""
 
@@ -27,15 +29,15 @@ def run(options: Options) -> int:
     try:
         return asyncio.run(_run(options))
     finally:
+        for number in _END_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)  # it is ending: the status shall say how
         if not kill_children():
             log.error("a process could not be ended")
 
 
 async def _run(options: Options) -> int:
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    _set_on_signal(stop)
     orders = Orders()
     link = Link(options.socket, str(uuid.uuid4()), orders)
     linked = asyncio.create_task(link.run(), name="link")
@@ -50,6 +52,18 @@ async def _run(options: Options) -> int:
         for task in (working, stopping, linked):
             task.cancel()
             await asyncio.wait({task}, timeout=STOP_SECONDS)
+
+
+def _set_on_signal(stop: asyncio.Event) -> None:
+    """Not by the loop's own handlers: with it they go, and the next SIGTERM would kill."""
+    loop = asyncio.get_running_loop()
+
+    def handle(number: int, frame: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: it is ending already
+            loop.call_soon_threadsafe(stop.set)
+
+    for number in _END_SIGNALS:
+        signal.signal(number, handle)
 
 
 async def _work(options: Options, link: Link, orders: Orders) -> None:

@@ -114,6 +114,21 @@ async def test_sigterm_without_a_host_ends_at_once(options: Options) -> None:
         assert process.stop(timeout=5) == 0
 
 
+async def test_sigterm_again_and_again_is_still_a_clean_end(
+    host: FakeHost, options: Options
+) -> None:
+    """Whoever ends it may not wait to see whether the first one was heard."""
+    with harness(options) as process:
+        await wait_for(lambda: host.checks, 30, "the self-check")
+
+        def gone() -> bool:
+            process.process.send_signal(signal.SIGTERM)
+            return process.process.poll() is not None
+
+        await wait_for(gone, 10, "the end")
+        assert process.process.returncode == 0
+
+
 @pytest.mark.claude
 async def test_sigterm_in_a_turn_leaves_it_and_nothing_else(options: Options) -> None:
     command = "touch begun; (setsid tail -f /dev/null &); tail -f /dev/null"
