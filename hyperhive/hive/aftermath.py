@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from hyperhive.hive.approvals import Approvals
+from hyperhive.hive.clock import Clock
 from hyperhive.hive.leases import Leases
 from hyperhive.hive.mail import notify_manager
 from hyperhive.hive.policy import Policy
-from hyperhive.hive.ports import Clock, Ended, Store, Transaction
+from hyperhive.hive.ports import Ended, Store, Transaction
 from hyperhive.hive.presence import Links
 from hyperhive.hive.questions import Questions
 from hyperhive.hive.records import Agent, Operation

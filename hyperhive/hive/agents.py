@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
+from hyperhive.hive.clock import Clock
 from hyperhive.hive.mail import once
 from hyperhive.hive.policy import AgentPolicy, Policy
-from hyperhive.hive.ports import Clock, Store, Transaction
+from hyperhive.hive.ports import Store, Transaction
 from hyperhive.hive.records import OPERATOR_ID, Agent, Approval, Operation, OperationKind
 from hyperhive.protocol.errors import Conflict, Forbidden, InvalidField, NotFound
 from hyperhive.protocol.model import MANAGER, OPERATOR

@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from hyperhive.hive.agents import Agents
+from hyperhive.hive.clock import Clock
 from hyperhive.hive.mail import Sender, notify, once
 from hyperhive.hive.policy import require
-from hyperhive.hive.ports import Clock, Store, Transaction
+from hyperhive.hive.ports import Store, Transaction
 from hyperhive.hive.records import OPEN_APPROVALS, Agent, Approval, ApprovalKind
 from hyperhive.protocol.errors import AlreadyResolved, Conflict, Forbidden, InvalidField, NotFound
 from hyperhive.protocol.model import MANAGER, OPERATOR

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from hyperhive.hive.bells import Bells
-from hyperhive.hive.clock import deadline_in, iso, remaining
+from hyperhive.hive.clock import Clock, deadline_in, iso, remaining
 from hyperhive.hive.leases import Leases
 from hyperhive.hive.mail import OPERATOR_ADDRESS, Address, Letter, Sender, once, post
 from hyperhive.hive.policy import Policy, may_write, require
-from hyperhive.hive.ports import Clock, Store, Transaction
+from hyperhive.hive.ports import Store, Transaction
 from hyperhive.hive.records import OPERATOR_ID, Agent, Delivery
 from hyperhive.protocol.errors import Forbidden, LoopDetected, QueueFull
 from hyperhive.protocol.model import EVERYONE, OPERATOR

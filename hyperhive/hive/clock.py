@@ -1,11 +1,25 @@
-"""Deadlines that neither clock steps nor reboots move."""
+"""Time as the rules see it: a clock, and deadlines that neither its steps nor reboots move."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Protocol
 
-from hyperhive.hive.ports import Clock
 from hyperhive.hive.records import Deadline
+
+
+class Clock(Protocol):
+    """Time, injectable so that tests can step it."""
+
+    @property
+    def boot_id(self) -> str:
+        """Identifies this boot of the host (random(4), /proc/sys/kernel/random/boot_id)."""
+
+    def now(self) -> float:
+        """Wall time, seconds since 1970."""
+
+    def boottime(self) -> float:
+        """Seconds since boot, including suspend (CLOCK_BOOTTIME, clock_gettime(2))."""
 
 
 def deadline_in(clock: Clock, seconds: float) -> Deadline:

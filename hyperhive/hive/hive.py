@@ -10,11 +10,12 @@ from hyperhive.hive.agents import Agents
 from hyperhive.hive.approvals import Approvals
 from hyperhive.hive.bells import Bells
 from hyperhive.hive.broker import Broker
+from hyperhive.hive.clock import Clock
 from hyperhive.hive.events import EventLog
 from hyperhive.hive.housekeeping import Housekeeping
 from hyperhive.hive.leases import Leases
 from hyperhive.hive.policy import Policy
-from hyperhive.hive.ports import AgentSockets, Clock, Runtime, Store
+from hyperhive.hive.ports import AgentSockets, Runtime, Store
 from hyperhive.hive.presence import Links
 from hyperhive.hive.questions import Questions
 from hyperhive.hive.reconciler import Reconciler

@@ -7,8 +7,9 @@ import logging
 from collections.abc import Callable
 
 from hyperhive.hive.broker import Broker
+from hyperhive.hive.clock import Clock
 from hyperhive.hive.policy import Policy
-from hyperhive.hive.ports import Clock, Store, Transaction
+from hyperhive.hive.ports import Store, Transaction
 from hyperhive.hive.questions import Questions
 from hyperhive.protocol.errors import HiveError
 

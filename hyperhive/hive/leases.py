@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hyperhive.hive.clock import deadline_in, remaining
+from hyperhive.hive.clock import Clock, deadline_in, remaining
 from hyperhive.hive.mail import notify
 from hyperhive.hive.policy import Policy
-from hyperhive.hive.ports import Clock, Store, Transaction
+from hyperhive.hive.ports import Store, Transaction
 from hyperhive.hive.records import Delivery
 from hyperhive.protocol.errors import LeaseExpired
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from hyperhive.hive.ports import Clock, Transaction
+from hyperhive.hive.clock import Clock
+from hyperhive.hive.ports import Transaction
 from hyperhive.hive.records import OPERATOR_ID, SYSTEM_ID, Agent, Deadline, DeliveryState
 from hyperhive.protocol.errors import Conflict
 from hyperhive.protocol.model import MANAGER, OPERATOR, SYSTEM, MessageKind

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from hyperhive.hive.clock import deadline_in, iso, passed
+from hyperhive.hive.clock import Clock, deadline_in, iso, passed
 from hyperhive.hive.mail import OPERATOR_SENDER, Sender, notify, once
 from hyperhive.hive.policy import may_write, require
-from hyperhive.hive.ports import Clock, Store, Transaction
+from hyperhive.hive.ports import Store, Transaction
 from hyperhive.hive.records import OPERATOR_ID, Agent, Question, QuestionState
 from hyperhive.protocol.errors import AlreadyResolved, Forbidden, InvalidField, NotFound
 from hyperhive.protocol.model import EVERYONE, OPERATOR, Capability

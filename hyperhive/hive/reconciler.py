@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hyperhive.hive.aftermath import Aftermath
-from hyperhive.hive.ports import AgentSockets, Clock, Ended, Runtime, Store
+from hyperhive.hive.clock import Clock
+from hyperhive.hive.ports import AgentSockets, Ended, Runtime, Store
 from hyperhive.hive.records import Agent, Event, Operation
 from hyperhive.protocol.errors import HiveError
 

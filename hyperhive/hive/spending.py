@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from hyperhive.hive.clock import deadline_at, deadline_in, iso, utc_day
+from hyperhive.hive.clock import Clock, deadline_at, deadline_in, iso, utc_day
 from hyperhive.hive.mail import notify_manager
 from hyperhive.hive.policy import Model, Policy, require
-from hyperhive.hive.ports import Clock, Store, Transaction
+from hyperhive.hive.ports import Store, Transaction
 from hyperhive.hive.records import Agent, Budget, Hold, HoldReason, Usage
 from hyperhive.protocol.errors import BudgetExhausted, PolicyRefused
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from hyperhive.hive.broker import MAX_BATCH_BYTES, back_off, message_json
-from hyperhive.hive.clock import passed, remaining
+from hyperhive.hive.clock import Clock, passed, remaining
 from hyperhive.hive.leases import Leases, fail_attempt, give_back_unchanged, lease_waiting
 from hyperhive.hive.mail import notify_manager
 from hyperhive.hive.policy import Policy, require
-from hyperhive.hive.ports import Clock, Store, Transaction
+from hyperhive.hive.ports import Store, Transaction
 from hyperhive.hive.presence import Links, Presence
 from hyperhive.hive.records import Agent, Turn
 from hyperhive.protocol.bundle import settings_json

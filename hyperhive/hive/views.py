@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from hyperhive.hive.clock import iso, remaining, utc_day
+from hyperhive.hive.clock import Clock, iso, remaining, utc_day
 from hyperhive.hive.policy import Policy
-from hyperhive.hive.ports import Clock, Transaction
+from hyperhive.hive.ports import Transaction
 from hyperhive.hive.presence import Links
 from hyperhive.hive.records import (
     Agent,

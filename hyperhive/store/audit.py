@@ -5,8 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Literal
 
-from hyperhive.hive.clock import passed
-from hyperhive.hive.ports import Clock
+from hyperhive.hive.clock import Clock, passed
 from hyperhive.hive.records import AuditEntry, Deadline
 from hyperhive.store.columns import NEWEST, from_deadline
 

@@ -6,8 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from hyperhive.hive.clock import passed
-from hyperhive.hive.ports import Clock
+from hyperhive.hive.clock import Clock, passed
 from hyperhive.hive.records import Deadline, Delivery, DeliveryState, Message
 from hyperhive.store.columns import from_deadline, ids_json, to_deadline
 
