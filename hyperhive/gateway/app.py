@@ -61,7 +61,10 @@ class AgentApp:
         ws = web.WebSocketResponse(
             max_msg_size=MAX_DOCUMENT, compress=False, timeout=self._limits.close_seconds
         )
-        await ws.prepare(request)
+        try:
+            await ws.prepare(request)
+        except ValueError:  # aiohttp takes the key of the handshake for ASCII, its errors for UTF-8
+            raise InvalidFrame("not an acceptable WebSocket handshake") from None
         await self._line.serve(ws, lambda: _abort(request))
         return ws
 

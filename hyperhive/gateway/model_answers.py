@@ -80,10 +80,12 @@ class Answers:
                     await bill.settle()
                     async with asyncio.timeout(self._limits.write_seconds):
                         await response.write(piece)
+            await bill.finish()
             await response.write_eof()
         except (UpstreamDown, TimeoutError) as error:
             # A proper end would make a fragment look whole.
             log.warning("a stream broke off: %r", error)
+            await bill.finish()
             if request.transport is not None:
                 request.transport.abort()
         return response

@@ -42,14 +42,17 @@ class Bill:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._booked:
-            return
-        if self.meter.started:
-            await self._book(self.meter.used)
-        elif kind is not None and issubclass(kind, (asyncio.CancelledError, ConnectionError)):
+        await self.finish()
+        left = kind is not None and issubclass(kind, (asyncio.CancelledError, ConnectionError))
+        if left and not self._booked:
             # The agent left, the model's servers may have read it all.
             tokens = await asyncio.to_thread(input_tokens, self._body)
             await self._book(Usage(input_tokens=tokens))
+
+    async def finish(self) -> None:
+        """Nothing more will come: book what was counted, if anything was."""
+        if self.meter.started and not self._booked:
+            await self._book(self.meter.used)
 
     async def settle(self) -> None:
         """Before the agent sees the end of the answer: what it asks next is judged by the sums."""

@@ -116,7 +116,7 @@ def _class_reader(cls: Any, camel_case: bool) -> Reader:
         for key in data:
             if key not in known:
                 raise InvalidField(
-                    join(where, str(key)[:80]), f"is not known here; known are {_names(known)}"
+                    join(where, _shown(key)), f"is not known here; known are {_names(known)}"
                 )
         values = {}
         for key, name, required, reader in specs:
@@ -127,6 +127,11 @@ def _class_reader(cls: Any, camel_case: bool) -> Reader:
         return cls(**values)
 
     return read
+
+
+def _shown(key: object) -> str:
+    """A name that nobody checked: it may hold lone surrogates, which no answer could carry."""
+    return str(key)[:80].encode(errors="backslashreplace").decode()
 
 
 def _names(names: set[str]) -> str:
@@ -265,7 +270,7 @@ def _mapping_reader(key_reader: Reader, each: Reader, rule: Items) -> Reader:
         _check_length(len(value), rule, where)
         entries = {}
         for key, item in value.items():
-            name = key_reader(key, join(where, str(key)[:80]))
+            name = key_reader(key, join(where, _shown(key)))
             entries[name] = each(item, join(where, name))
         return entries
 

@@ -84,11 +84,13 @@ async def test_no_answer_names_the_server(world: World) -> None:
     ],
 )
 async def test_what_is_not_there(world: World, method: str, path: str) -> None:
-    async with world.client("alice").http() as http:
-        async with http.request(method, f"http://hive{path}") as answer:
-            assert answer.status == 404
-            if method != "HEAD":
-                assert (await answer.json())["error"]["code"] == "not_found"
+    async with (
+        world.client("alice").http() as http,
+        http.request(method, f"http://hive{path}") as answer,
+    ):
+        assert answer.status == 404
+        if method != "HEAD":
+            assert (await answer.json())["error"]["code"] == "not_found"
     assert world.upstream.seen == []
 
 
@@ -104,6 +106,35 @@ async def test_the_link_is_a_websocket_only(world: World) -> None:
     async with world.client("alice").http() as http, http.get("http://hive/v1/link") as answer:
         assert answer.status == 400
         assert (await answer.json())["error"]["code"] == "invalid_frame"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"Sec-WebSocket-Key: \xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+        b"Sec-WebSocket-Key: x",
+        b"Sec-WebSocket-Version: \xff",
+        b"Sec-WebSocket-Version: 12",
+        b"Upgrade: web\xffsocket",
+    ],
+)
+async def test_a_wrong_handshake(world: World, header: bytes) -> None:
+    good = {
+        b"Upgrade": b"websocket",
+        b"Connection": b"Upgrade",
+        b"Sec-WebSocket-Version": b"13",
+        b"Sec-WebSocket-Key": b"AAAAAAAAAAAAAAAAAAAAAA==",
+    }
+    name, _, value = header.partition(b": ")
+    lines = [name + b": " + value for name, value in (good | {name: value}).items()]
+    data = b"GET /v1/link HTTP/1.1\r\n" + HOST + b"\r\n".join(lines) + b"\r\n\r\n"
+    answer = await world.client("alice").bytes_out(data, end=True)
+    assert answer == b"" or answer.split(b" ")[1] == b"400"
+    reader, writer = await asyncio.open_unix_connection(str(world.socket("alice")))
+    writer.write(data)
+    assert (await reader.readline()).split(b" ")[1] == b"400"
+    writer.close()
+    await writer.wait_closed()
 
 
 async def test_bodies_that_are_too_large_or_packed(world: World) -> None:
@@ -125,12 +156,14 @@ async def test_bodies_that_are_too_large_or_packed(world: World) -> None:
 
 @pytest.mark.parametrize("body", ["[]", "{", "null", "1", "", '"x"', "\x00", "{} {}"])
 async def test_bodies_that_are_no_object(world: World, body: str) -> None:
-    async with world.client("alice").http() as http:
-        async with http.post("http://hive/v1/send", data=body.encode()) as answer:
-            error = (await answer.json())["error"]
-            # No body at all is one without arguments.
-            expected = "invalid_field" if body == "" else "invalid_frame"
-            assert (answer.status, error["code"]) == (400, expected)
+    async with (
+        world.client("alice").http() as http,
+        http.post("http://hive/v1/send", data=body.encode()) as answer,
+    ):
+        error = (await answer.json())["error"]
+        # No body at all is one without arguments.
+        expected = "invalid_field" if body == "" else "invalid_frame"
+        assert (answer.status, error["code"]) == (400, expected)
 
 
 async def test_slow_heads_and_slow_bodies_end(tmp_path: Path, socket_dir: Path) -> None:

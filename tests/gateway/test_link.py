@@ -214,7 +214,7 @@ async def test_who_does_not_read_is_disconnected(tmp_path: Path, socket_dir: Pat
             request = {"type": "request", "id": number, "verb": "get_logs", "args": arguments}
             writer.write(masked(request))
         await wait_for(lambda: "manager" not in world.gateway.linked())
-        writer.close()
+        writer.transport.abort()
 
 
 async def upgrade(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
