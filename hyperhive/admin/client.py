@@ -11,10 +11,14 @@ from typing import Any
 
 import aiohttp
 
-from hyperhive.protocol.errors import HiveError, Unavailable, from_json
+from hyperhive.protocol.errors import Unavailable, from_json
 
 CALL_SECONDS = 200.0
 """Longer than the longest verb, a `debug_recv` that waits."""
+
+
+class NoService(Unavailable):
+    """Nobody answers at the socket; the message names it and the remedy."""
 
 
 class AdminClient(AbstractAsyncContextManager["AdminClient"]):
@@ -41,7 +45,7 @@ class AdminClient(AbstractAsyncContextManager["AdminClient"]):
             await self._session.close()
 
     async def call(self, verb: str, **arguments: Any) -> dict[str, Any]:
-        """One verb. Raises Unavailable when no service answers."""
+        """One verb. Raises NoService."""
         assert self._session is not None, "use it as an async context manager"
         try:
             async with self._session.post(f"http://admin/v1/{verb}", json=arguments) as response:
@@ -68,9 +72,9 @@ class AdminClient(AbstractAsyncContextManager["AdminClient"]):
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise self._unavailable(error) from None
 
-    def _unavailable(self, error: BaseException) -> HiveError:
+    def _unavailable(self, error: BaseException) -> NoService:
         cause = str(error) or type(error).__name__
-        return Unavailable(
+        return NoService(
             f"no hyperhive service answers at {self._socket} ({cause}); "
             "is it running, and may you use its socket?"
         )

@@ -9,18 +9,35 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
+from typing import Any
 
 import click
 
-from hyperhive.cli import agents, debug, mail, requests, serve, watch
+from hyperhive.admin.client import NoService
+from hyperhive.cli import agents, debug, demo, mail, requests, serve, watch
+from hyperhive.cli.render import one_line
 from hyperhive.cli.session import DEFAULT_SOCKET, Session
-from hyperhive.protocol.errors import HiveError, Unavailable
+from hyperhive.protocol.errors import HiveError
 
 REFUSED, NO_SERVICE, INTERRUPTED = 1, 3, 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Verbs(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # The reader of our output went away, as with `| head`; Python flushes once more.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
+
+
+@click.group(
+    cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.option(
     "--socket",
     type=click.Path(),
@@ -43,6 +60,7 @@ for command in (
     *requests.COMMANDS,
     *watch.COMMANDS,
     *serve.COMMANDS,
+    demo.demo,
     debug.debug,
 ):
     cli.add_command(command)
@@ -50,6 +68,9 @@ for command in (
 
 def main() -> None:
     """Entry point of the console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may know fewer characters
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:
@@ -57,14 +78,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
-    except Unavailable as error:
-        click.echo(f"hyperhive: {error.message}", err=True)
-        sys.exit(NO_SERVICE)
     except HiveError as error:
-        click.echo(f"hyperhive: {error.message}", err=True)
-        sys.exit(REFUSED)
-    except BrokenPipeError:
-        # The reader of our output went away, as with `| head`.
-        sys.stderr.close()
-        sys.exit(0)
+        click.echo(f"hyperhive: {one_line(error.message)}", err=True)
+        sys.exit(NO_SERVICE if isinstance(error, NoService) else REFUSED)
     sys.exit(code if isinstance(code, int) else 0)
