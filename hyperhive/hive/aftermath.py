@@ -14,6 +14,7 @@ from hyperhive.hive.ports import Ended, Store, Transaction
 from hyperhive.hive.presence import Links
 from hyperhive.hive.questions import Questions
 from hyperhive.hive.records import Agent, Operation
+from hyperhive.hive.settling import end_leases
 from hyperhive.protocol.model import OPERATOR
 
 MAX_RESTART_DELAY = 60.0
@@ -43,22 +44,20 @@ class Aftermath:
 
     async def record(self, ended: Ended) -> Agent | None:
         """A run is over. Unexpected while running is wanted: a crash, told to the manager."""
-        name = ended.invocation.agent
-        agent = await self._store.read(lambda tx: tx.agents.by_name(name))
-        if agent is None:
-            return None
-        expected = await self._store.write(
-            lambda tx: self._record(tx, agent.id, ended), essential=True
-        )
-        await self._leases.lose_all(agent.id, blame=not expected)
-        return agent
 
-    def _record(self, tx: Transaction, agent_id: int, ended: Ended) -> bool:
-        agent = tx.agents.get(agent_id)
-        if agent is None:
-            return True
+        def change(tx: Transaction) -> Agent | None:
+            agent = tx.agents.by_name(ended.invocation.agent)
+            if agent is not None:
+                crashed = self._record(tx, agent, ended)
+                end_leases(tx, self._clock, self._policy, agent.id, blame=crashed)
+            return agent
+
+        return await self._store.write(change, essential=True)
+
+    def _record(self, tx: Transaction, agent: Agent, ended: Ended) -> bool:
+        """Returns whether it was a crash."""
         stopping = any(
-            o.kind in ("stop", "restart", "destroy") for o in tx.operations.open(agent_id)
+            o.kind in ("stop", "restart", "destroy") for o in tx.operations.open(agent.id)
         )
         now = self._clock.now()
         facts: dict[str, Any] = {
@@ -68,7 +67,7 @@ class Aftermath:
         }
         if stopping or agent.wanted != "running" or agent.state != "present":
             tx.events.append("ended", agent.name, facts, now)
-            return True
+            return False
         tx.events.append("crash", agent.name, facts, now)
         since = now - self._policy.crash_window_seconds
         crashes = len(tx.events.crashes(agent.name, since))
@@ -80,7 +79,7 @@ class Aftermath:
             told["quarantined"] = why
         tx.events.append("agent", agent.name, {"state": "crashed"}, now)
         notify_manager(tx, self._clock, agent.name, "container_crash", told)
-        return False
+        return True
 
     async def restart_delay(self, agent: Agent) -> float:
         """Seconds to wait before a start: doubles with every crash in the window."""
@@ -120,7 +119,7 @@ class Aftermath:
 
     async def stopped(self, agent: Agent) -> None:
         """Stopped on purpose: nothing it held is to blame."""
-        await self._leases.lose_all(agent.id, blame=False)
+        await self._leases.give_back_all(agent.id)
 
     async def purged(self, agent: Agent) -> None:
         """Its files are gone: the name is free, its mail is kept as undeliverable."""

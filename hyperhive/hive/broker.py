@@ -19,6 +19,8 @@ from hyperhive.protocol.verbs import Recv, Send
 
 MAX_BATCH_BYTES = 128 * 1024
 """Bytes of bodies that one wake or one recv carries."""
+MIN_PAUSE = 0.1
+"""Seconds: mail past its back-off may yet not be leased, having expired as well."""
 
 
 class Broker:
@@ -118,13 +120,14 @@ class Broker:
         with self._bells.listen(agent_id) as bell:
             while True:
                 bell.clear()
-                taken, pause = await self._leases.take(
+                taken = await self._leases.take(
                     agent_id, instance, request.turn, request.max, MAX_BATCH_BYTES, request.key
                 )
                 left = until - loop.time()
-                if taken or left <= 0:
-                    return [message_json(d) for d in taken]
-                await bell.wait(min(left, pause) if pause is not None else left)
+                if taken.deliveries or taken.repeated or left <= 0:
+                    return [message_json(d) for d in taken.deliveries]
+                pause = left if taken.pause is None else max(taken.pause, MIN_PAUSE)
+                await bell.wait(min(left, pause))
 
     async def inbox(self, limit: int = 50) -> Sequence[Delivery]:
         """The operator's mail, newest first."""

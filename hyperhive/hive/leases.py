@@ -3,17 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
+from typing import Any
 
-from hyperhive.hive.clock import Clock, deadline_in, remaining
-from hyperhive.hive.mail import notify
-from hyperhive.hive.policy import Policy
+from hyperhive.hive.clock import Clock, remaining
+from hyperhive.hive.policy import Policy, require
 from hyperhive.hive.ports import Store, Transaction
 from hyperhive.hive.records import Delivery
-from hyperhive.protocol.errors import LeaseExpired
+from hyperhive.hive.settling import end_leases, lease_waiting
+from hyperhive.protocol.errors import Conflict, HiveError, LeaseExpired
+
+log = logging.getLogger(__name__)
 
 BOOT_KEY = "boot_id"
+RECV_DIGEST = b"recv"
+"""Marks the keys of `recv` among the sender's keys; their answers are ids of deliveries."""
+RETRY_SECONDS = 5.0
+"""After the store refused to end a lease."""
+
+Holder = tuple[int, str]
+"""An agent's row id and the instance of one of its harnesses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a `recv` got. `pause` is the seconds until a back-off ends, if one runs.
+
+    `repeated`: it is what is left of the first answer under this key; nothing can be added.
+    """
+
+    deliveries: list[Delivery]
+    pause: float | None = None
+    repeated: bool = False
 
 
 class Leases:
@@ -27,7 +50,7 @@ class Leases:
         self._store = store
         self._clock = clock
         self._policy = policy
-        self._deadlines: dict[tuple[int, str], float] = {}
+        self._deadlines: dict[Holder, float] = {}
         self._changed = asyncio.Event()
 
     # --- taking and settling ---
@@ -40,39 +63,36 @@ class Leases:
         limit: int,
         max_bytes: int,
         key: str | None = None,
-    ) -> tuple[list[Delivery], float | None]:
-        """Lease what waits; also the seconds until a back-off of this agent ends, if one runs.
+    ) -> Taken:
+        """Lease what waits, unless the agent is stopped or in quarantine.
 
         The same `key` again gives what is still held of the first answer. Raises LeaseExpired
-        when `turn` is not this instance's open turn.
+        when `turn` is not this instance's open turn, Conflict when the key was another request's.
         """
 
-        def change(tx: Transaction) -> tuple[list[Delivery], float | None]:
-            if turn is not None:
-                row = tx.turns.get(turn)
-                if row is None or (row.agent_id, row.instance) != (agent_id, instance):
-                    raise LeaseExpired("no such turn of this instance")
-                if row.state != "open":
-                    raise LeaseExpired(f"the turn is {row.state}")
+        def change(tx: Transaction) -> Taken:
+            agent = require(tx.agents.get(agent_id), None)
+            _check_turn(tx, agent_id, instance, turn)
             if key is not None and (first := tx.keys.find(agent_id, key)):
-                again = tx.messages.get_deliveries(first[1])
-                return [d for d in again if d.state == "leased" and d.instance == instance], None
+                return _held_still(tx, first, instance)
+            if agent.quarantined or agent.wanted != "running":
+                return Taken([])
             taken = lease_waiting(tx, self._clock, agent_id, instance, turn, limit, max_bytes)
             if key is not None and taken:
                 ids = [d.id for d in taken]
-                tx.keys.add(agent_id, key, b"recv", ids, self._clock.now())
+                tx.keys.add(agent_id, key, RECV_DIGEST, ids, self._clock.now())
             waiting = None if taken else tx.messages.next_leasable(agent_id)
-            return taken, remaining(waiting, self._clock) if waiting else None
+            return Taken(taken, remaining(waiting, self._clock) if waiting else None)
 
-        taken, pause = await self._store.write(change)
-        if taken:
+        taken = await self._store.write(change)
+        if taken.deliveries:
             self.touch(agent_id, instance)
-        return taken, pause
+        return taken
 
     async def acknowledge(self, agent_id: int, instance: str, ids: Sequence[int]) -> None:
         """Settle deliveries that this instance holds outside any turn; the rest are prolonged.
 
-        Raises LeaseExpired when one of them is no longer held; acknowledging twice is harmless.
+        Raises LeaseExpired when one of them is not so held; acknowledging twice is harmless.
         """
         if (agent_id, instance) in self._deadlines:
             self.touch(agent_id, instance)
@@ -87,7 +107,8 @@ class Leases:
                 delivery = deliveries.get(delivery_id)
                 if delivery is None or delivery.recipient_id != agent_id:
                     raise LeaseExpired(f"delivery {delivery_id} is not yours")
-                if delivery.state == "leased" and delivery.instance == instance:
+                holder = (delivery.state, delivery.instance, delivery.turn)
+                if holder == ("leased", instance, None):
                     settled.append(delivery_id)
                 elif delivery.state != "acked":
                     raise LeaseExpired(f"the lease of delivery {delivery_id} ended")
@@ -108,20 +129,17 @@ class Leases:
     async def recover(self) -> None:
         """At readiness: a new boot ends every lease, a mere restart gives all holders grace."""
 
-        def change(tx: Transaction) -> list[Delivery]:
+        def change(tx: Transaction) -> set[Holder]:
             same_boot = tx.meta.get(BOOT_KEY) == self._clock.boot_id
             tx.meta.set(BOOT_KEY, self._clock.boot_id)
             if not same_boot:
-                _lose(tx, self._clock, self._policy, tx.messages.leased())
-                _close_turns(tx, self._clock, None, None)
-            return tx.messages.leased()
+                end_leases(tx, self._clock, self._policy)
+            held, turns = tx.messages.leased(), tx.turns.open()
+            holders = {(d.recipient_id, d.instance or "") for d in held}
+            return holders | {(t.agent_id, t.instance) for t in turns}
 
-        holders = await self._store.write(change, essential=True)
-        open_turns = await self._store.read(lambda tx: tx.turns.open())
-        for agent_id, instance in {(d.recipient_id, d.instance or "") for d in holders} | {
-            (t.agent_id, t.instance) for t in open_turns
-        }:
-            self.touch(agent_id, instance)
+        for holder in await self._store.write(change, essential=True):
+            self.touch(*holder)
 
     async def run(self) -> None:
         """End leases as their deadlines pass. Owned by the service, cancelled at its end."""
@@ -131,7 +149,7 @@ class Leases:
             now = loop.time()
             for holder, until in list(self._deadlines.items()):
                 if until <= now:
-                    await self.lose(*holder)
+                    await self._time_out(holder)
             nearest = min(self._deadlines.values(), default=None)
             try:
                 async with asyncio.timeout_at(nearest):
@@ -139,85 +157,47 @@ class Leases:
             except TimeoutError:
                 continue
 
-    async def lose(self, agent_id: int, instance: str, *, blame: bool = True) -> None:
-        """The holder is gone: its turns are over and its messages return.
+    async def _time_out(self, holder: Holder) -> None:
+        try:
+            await self.lose(*holder)
+        except HiveError as error:
+            log.warning("a lease of agent %d is not ended yet: %s", holder[0], error.message)
+            retry_at = asyncio.get_running_loop().time() + RETRY_SECONDS
+            self._deadlines.setdefault(holder, retry_at)
 
-        With `blame` they count a failed attempt; an operator's stop does not.
-        """
+    async def lose(self, agent_id: int, instance: str) -> None:
+        """The holder is gone: its turns are over, its messages have failed an attempt."""
 
-        def change(tx: Transaction) -> bool:
-            held = tx.messages.leased(agent_id, instance=instance)
-            if blame:
-                _lose(tx, self._clock, self._policy, held)
-            else:
-                give_back_unchanged(tx, held, "stopped")
-            return _close_turns(tx, self._clock, agent_id, instance) or bool(held)
+        def change(tx: Transaction) -> None:
+            end_leases(tx, self._clock, self._policy, agent_id, instance=instance)
 
+        # First, as a heartbeat that comes meanwhile begins a new deadline.
         self._deadlines.pop((agent_id, instance), None)
         await self._store.write(change, essential=True)
 
-    async def lose_all(self, agent_id: int, *, keep: str | None = None, blame: bool = True) -> None:
-        """Like `lose` for every holder of this agent but `keep`."""
-        held = await self._store.read(lambda tx: tx.messages.leased(agent_id))
-        turns = await self._store.read(lambda tx: tx.turns.open(agent_id))
-        instances = {d.instance for d in held if d.instance} | {t.instance for t in turns}
-        for instance in instances - {keep}:
-            await self.lose(agent_id, instance, blame=blame)
+    async def give_back_all(self, agent_id: int) -> None:
+        """The agent was stopped on purpose: nothing it held is to blame."""
+
+        def change(tx: Transaction) -> None:
+            end_leases(tx, self._clock, self._policy, agent_id, blame=False)
+
+        await self._store.write(change, essential=True)
 
 
-# --- inside a transaction ---
+def _check_turn(tx: Transaction, agent_id: int, instance: str, turn_id: str | None) -> None:
+    if turn_id is None:
+        return
+    turn = tx.turns.get(turn_id)
+    if turn is None or (turn.agent_id, turn.instance) != (agent_id, instance):
+        raise LeaseExpired("no such turn of this instance")
+    if turn.state != "open":
+        raise LeaseExpired(f"the turn is {turn.state}")
 
 
-def lease_waiting(
-    tx: Transaction,
-    clock: Clock,
-    agent_id: int,
-    instance: str,
-    turn: str | None,
-    limit: int,
-    max_bytes: int,
-) -> list[Delivery]:
-    waiting = tx.messages.leasable(agent_id, clock, limit, max_bytes)
-    if waiting:
-        ids = [d.id for d in waiting]
-        tx.messages.lease(ids, instance, turn)
-        data = {"deliveries": ids, "as": "leased"}
-        tx.events.append("settled", waiting[0].recipient, data, clock.now())
-    return waiting
-
-
-def give_back_unchanged(tx: Transaction, deliveries: Sequence[Delivery], outcome: str) -> None:
-    for delivery in deliveries:
-        tx.messages.give_back(delivery.id, delivery.attempt, None, outcome)
-
-
-def fail_attempt(
-    tx: Transaction, clock: Clock, policy: Policy, deliveries: Sequence[Delivery], outcome: str
-) -> None:
-    """Try again after a back-off, or put aside as a dead letter that the operator is shown."""
-    for delivery in deliveries:
-        if delivery.attempt >= policy.mail.attempts:
-            tx.messages.settle([delivery.id], "dead", outcome, clock.now())
-            data = {"agent": delivery.recipient, "id": delivery.message.id, "reason": outcome}
-            tx.events.append("dead_letter", delivery.recipient, data, clock.now())
-            notify(tx, clock, None, "dead_letter", data)
-            continue
-        pauses = policy.mail.backoff_seconds
-        pause = pauses[min(delivery.attempt, len(pauses)) - 1]
-        tx.messages.give_back(delivery.id, delivery.attempt + 1, deadline_in(clock, pause), outcome)
-
-
-def _lose(tx: Transaction, clock: Clock, policy: Policy, deliveries: Sequence[Delivery]) -> None:
-    fail_attempt(tx, clock, policy, deliveries, "the agent's process ended")
-
-
-def _close_turns(tx: Transaction, clock: Clock, agent_id: int | None, instance: str | None) -> bool:
-    closed = False
-    for turn in tx.turns.open(agent_id):
-        if instance is None or turn.instance == instance:
-            tx.turns.save(replace(turn, state="lost", ended_at=clock.now()))
-            agent = tx.agents.get(turn.agent_id)
-            data = {"turn": turn.id, "result": "lost"}
-            tx.events.append("turn_ended", agent.name if agent else None, data, clock.now())
-            closed = True
-    return closed
+def _held_still(tx: Transaction, first: tuple[bytes, Any], instance: str) -> Taken:
+    digest, ids = first
+    if digest != RECV_DIGEST:
+        raise Conflict("this key was used for another request")
+    again = tx.messages.get_deliveries(ids)
+    held = [d for d in again if d.state == "leased" and d.instance == instance]
+    return Taken(held, repeated=True)

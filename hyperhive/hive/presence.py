@@ -28,13 +28,17 @@ class Links:
     def get(self, agent_id: int) -> Presence | None:
         return self._present.get(agent_id)
 
+    def of(self, agent_id: int, instance: str) -> Presence | None:
+        """The agent's presence if it is this instance that has the link."""
+        present = self._present.get(agent_id)
+        return present if present is not None and present.instance == instance else None
+
     def set(self, agent_id: int, presence: Presence) -> None:
         self._present[agent_id] = presence
 
     def drop(self, agent_id: int, instance: str) -> bool:
         """Forget a link that went down, unless a newer one has taken its place."""
-        present = self._present.get(agent_id)
-        if present is None or present.instance != instance:
+        if self.of(agent_id, instance) is None:
             return False
         del self._present[agent_id]
         return True

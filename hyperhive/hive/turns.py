@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from hyperhive.hive.broker import MAX_BATCH_BYTES, back_off, message_json
 from hyperhive.hive.clock import Clock, passed, remaining
-from hyperhive.hive.leases import Leases, fail_attempt, give_back_unchanged, lease_waiting
+from hyperhive.hive.leases import Leases
 from hyperhive.hive.mail import notify_manager
 from hyperhive.hive.policy import Policy, require
 from hyperhive.hive.ports import Store, Transaction
 from hyperhive.hive.presence import Links, Presence
-from hyperhive.hive.records import Agent, Turn
+from hyperhive.hive.records import Agent, Delivery, Turn
+from hyperhive.hive.settling import (
+    end_leases,
+    fail_attempt,
+    give_back_unchanged,
+    lease_waiting,
+)
 from hyperhive.protocol.bundle import settings_json
 from hyperhive.protocol.errors import Forbidden, LeaseExpired
 from hyperhive.protocol.link import HEARTBEAT_SECONDS, Hello
@@ -32,7 +37,6 @@ class Turns:
         leases: Leases,
         links: Links,
         credential_kind: str,
-        may_start: Callable[[], bool] = lambda: True,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -40,7 +44,6 @@ class Turns:
         self._leases = leases
         self._links = links
         self._credential_kind = credential_kind
-        self._may_start = may_start
 
     # --- the link's life ---
 
@@ -49,10 +52,10 @@ class Turns:
 
         Returns the `welcome` frame. Raises Forbidden when the agent is not there any more.
         """
-        await self._leases.lose_all(agent_id, keep=hello.instance)
 
         def change(tx: Transaction) -> tuple[Agent, str | None]:
             agent = require(tx.agents.get(agent_id), None)
+            end_leases(tx, self._clock, self._policy, agent_id, keep=hello.instance)
             turn = tx.turns.get(hello.turn) if hello.turn else None
             for other in tx.turns.open(agent_id):
                 if turn is None or other.id != turn.id:
@@ -61,7 +64,8 @@ class Turns:
             owned = turn and turn.state == "open" and turn.agent_id == agent_id
             return agent, turn.id if turn and owned else None
 
-        agent, turn_id = await self._store.write(change)
+        # On a full disk too: whoever cannot say hello cannot acknowledge.
+        agent, turn_id = await self._store.write(change, essential=True)
         self._leases.touch(agent_id, hello.instance)
         presence = Presence(hello.instance, self._clock.now(), hello.version)
         self._links.set(agent_id, presence)
@@ -81,7 +85,7 @@ class Turns:
         self._leases.touch(agent_id, instance)
 
     async def unlinked(self, agent_id: int, instance: str) -> None:
-        """The link is down: its leases have a lease time of grace from their last heartbeat."""
+        """The link is down: its leases have a lease time of grace from now."""
         if not self._links.drop(agent_id, instance):
             return
         self._leases.touch(agent_id, instance)
@@ -94,8 +98,8 @@ class Turns:
 
     async def self_check(self, agent_id: int, instance: str, report: SelfCheck) -> None:
         """As reported by the harness; nothing is leased to it before it is fit."""
-        presence = self._links.get(agent_id)
-        if presence is None or presence.instance != instance:
+        presence = self._links.of(agent_id, instance)
+        if presence is None:
             raise LeaseExpired("another instance took over")
         presence.healthy, presence.problem = report.ok, report.problem
 
@@ -109,39 +113,49 @@ class Turns:
     # --- turns ---
 
     async def begin(self, agent_id: int, instance: str, request: TurnBegin) -> dict[str, Any]:
-        """Lease waiting mail for a turn; the same turn id again gives the same answer."""
-        presence = self._links.get(agent_id)
-        if presence is None or presence.instance != instance or not presence.healthy:
-            return {"messages": []}
-        if not self._may_start():
-            return {"messages": [], "retry_after": 5.0}
+        """Lease waiting mail for a turn; the same turn id again gives the same answer.
+
+        Whatever else the agent had open is over: it knows of one turn at a time. Raises
+        LeaseExpired when this turn has ended, or is another instance's.
+        """
+        presence = self._links.of(agent_id, instance)
 
         def change(tx: Transaction) -> dict[str, Any]:
-            return self._begin(tx, agent_id, instance, request.turn)
+            agent = require(tx.agents.get(agent_id), None)
+            if known := tx.turns.get(request.turn):
+                return self._again(tx, agent, instance, known)
+            if presence is None or not presence.healthy:
+                return {"messages": []}
+            return self._begin(tx, agent, instance, request.turn)
 
         answer = await self._store.write(change)
-        self._leases.touch(agent_id, instance)
+        if presence is not None:
+            self._leases.touch(agent_id, instance)
         return answer
 
-    def _begin(self, tx: Transaction, agent_id: int, instance: str, turn: str) -> dict[str, Any]:
-        agent = require(tx.agents.get(agent_id), None)
+    def _again(self, tx: Transaction, agent: Agent, instance: str, turn: Turn) -> dict[str, Any]:
+        """The first answer was lost: whatever has changed since, the turn is on."""
+        if (turn.agent_id, turn.instance) != (agent.id, instance):
+            raise LeaseExpired("no such turn of this instance")
+        if turn.state != "open":
+            raise LeaseExpired(f"the turn is {turn.state}")
+        return self._answer(agent, tx.messages.leased(agent.id, turn=turn.id))
+
+    def _begin(self, tx: Transaction, agent: Agent, instance: str, turn: str) -> dict[str, Any]:
+        for other in tx.turns.open(agent.id):
+            _abandon(tx, self._clock, agent, other)
         if agent.quarantined or agent.wanted != "running":
             return {"messages": []}
         agent, wait = self._lift_hold(tx, agent)
         if wait is not None:
             return {"messages": [], "retry_after": wait}
-        known = tx.turns.get(turn)
-        if known is not None:
-            if (known.agent_id, known.instance, known.state) != (agent_id, instance, "open"):
-                raise LeaseExpired(f"the turn is {known.state}")
-            taken = tx.messages.leased(agent_id, turn=turn)
-        else:
-            taken = lease_waiting(
-                tx, self._clock, agent_id, instance, turn, MAX_BATCH, MAX_BATCH_BYTES
-            )
-            if not taken:
-                return {"messages": [], "retry_after": back_off(tx, self._clock, agent_id)}
-            self._open(tx, agent, instance, turn, [d.message.id for d in taken])
+        taken = lease_waiting(tx, self._clock, agent.id, instance, turn, MAX_BATCH, MAX_BATCH_BYTES)
+        if not taken:
+            return {"messages": [], "retry_after": back_off(tx, self._clock, agent.id)}
+        self._open(tx, agent, instance, turn, [d.message.id for d in taken])
+        return self._answer(agent, taken)
+
+    def _answer(self, agent: Agent, taken: list[Delivery]) -> dict[str, Any]:
         fallback = self._policy.fallback_model(agent)
         return {
             "messages": [message_json(d) for d in taken],
@@ -221,10 +235,10 @@ class Turns:
             tx.messages.settle(ids, "acked", "handled", now)
         elif report.result == "cancelled":
             tx.messages.settle(ids, "acked", "cancelled", now)
-        elif agent.hold is not None:
-            # The model's side refused: no message is to blame, all wait for the hold's end.
+        elif agent.hold is not None or agent.wanted != "running":
+            # The model's side refused, or the operator stopped it: no message is to blame.
             state = "deferred"
-            give_back_unchanged(tx, held, agent.hold.reason)
+            give_back_unchanged(tx, held, agent.hold.reason if agent.hold else "stopped")
         else:
             fail_attempt(tx, self._clock, self._policy, held, report.error or "the turn failed")
             about = {"agent": agent.name, "turn": turn.id, "error": report.error[:1_000]}
