@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from hyperhive.hive.approvals import Approvals
-from hyperhive.hive.clock import Clock
+from hyperhive.hive.clock import Clock, deadline_in, remaining
 from hyperhive.hive.leases import Leases
 from hyperhive.hive.mail import notify_manager
 from hyperhive.hive.policy import Policy
 from hyperhive.hive.ports import Ended, Store, Transaction
 from hyperhive.hive.presence import Links
 from hyperhive.hive.questions import Questions
-from hyperhive.hive.records import Agent, Operation
+from hyperhive.hive.records import Agent, Deadline, Operation
 from hyperhive.hive.settling import end_leases
 from hyperhive.protocol.model import OPERATOR
 
@@ -42,60 +42,49 @@ class Aftermath:
         self._approvals = approvals
         self._links = links
 
-    async def record(self, ended: Ended) -> Agent | None:
+    async def record(self, ended: Ended, *, expected: bool = False) -> Agent | None:
         """A run is over. Unexpected while running is wanted: a crash, told to the manager."""
 
         def change(tx: Transaction) -> Agent | None:
             agent = tx.agents.by_name(ended.invocation.agent)
             if agent is not None:
-                crashed = self._record(tx, agent, ended)
+                crashed = not expected and _is_wanted(agent)
+                if crashed:
+                    self._record_crash(tx, agent, ended)
+                else:
+                    tx.events.append("ended", agent.name, _facts(ended), self._clock.now())
                 end_leases(tx, self._clock, self._policy, agent.id, blame=crashed)
             return agent
 
         return await self._store.write(change, essential=True)
 
-    def _record(self, tx: Transaction, agent: Agent, ended: Ended) -> bool:
-        """Returns whether it was a crash."""
-        stopping = any(
-            o.kind in ("stop", "restart", "destroy") for o in tx.operations.open(agent.id)
-        )
+    def _record_crash(self, tx: Transaction, agent: Agent, ended: Ended) -> None:
         now = self._clock.now()
-        facts: dict[str, Any] = {
-            "invocation": ended.invocation.id,
-            "reason": ended.reason,
-            "exit": ended.exit,
-        }
-        if stopping or agent.wanted != "running" or agent.state != "present":
-            tx.events.append("ended", agent.name, facts, now)
-            return False
-        tx.events.append("crash", agent.name, facts, now)
-        since = now - self._policy.crash_window_seconds
-        crashes = len(tx.events.crashes(agent.name, since))
+        crashes = len(tx.events.crashes(agent.name, self._since(agent))) + 1
+        delay = self._policy.restart_delay_seconds * 2.0 ** min(crashes - 1, 60)
+        restart = deadline_in(self._clock, min(delay, MAX_RESTART_DELAY))
+        tx.events.append("crash", agent.name, {**_facts(ended), "restart": asdict(restart)}, now)
         told = {"agent": agent.name, "reason": ended.reason, "exit": ended.exit, "attempt": crashes}
-        if crashes >= self._policy.crash_limit and not agent.quarantined:
+        if crashes >= self._policy.crash_limit:
             minutes = round(self._policy.crash_window_seconds / 60)
             why = f"{crashes} crashes within {minutes} minutes; start it to try again"
             tx.agents.save(replace(agent, quarantined=why))
             told["quarantined"] = why
         tx.events.append("agent", agent.name, {"state": "crashed"}, now)
         notify_manager(tx, self._clock, agent.name, "container_crash", told)
-        return True
+
+    def _since(self, agent: Agent) -> float:
+        """Crashes before this wall time do not count: too old, or another agent's of this name."""
+        return max(self._clock.now() - self._policy.crash_window_seconds, agent.created_at)
 
     async def restart_delay(self, agent: Agent) -> float:
         """Seconds to wait before a start: doubles with every crash in the window."""
-
-        def query(tx: Transaction) -> tuple[int, float]:
-            now = self._clock.now()
-            since = now - self._policy.crash_window_seconds
-            ends = [e.at for e in tx.events.crashes(agent.name, since)]
-            return len(ends), max(ends, default=0.0)
-
-        crashes, last = await self._store.read(query)
+        crashes = await self._store.read(
+            lambda tx: tx.events.crashes(agent.name, self._since(agent))
+        )
         if not crashes:
             return 0.0
-        delay = self._policy.restart_delay_seconds * 2.0 ** (crashes - 1)
-        # A clock stepped back must not keep an agent down for long.
-        return min(min(delay, MAX_RESTART_DELAY), last + delay - self._clock.now())
+        return remaining(Deadline(**crashes[-1].data["restart"]), self._clock)
 
     async def start_failed(self, agent: Agent, problem: str) -> None:
         """It could not be started; shown until a start succeeds."""
@@ -121,16 +110,14 @@ class Aftermath:
         """Stopped on purpose: nothing it held is to blame."""
         await self._leases.give_back_all(agent.id)
 
-    async def purged(self, agent: Agent) -> None:
-        """Its files are gone: the name is free, its mail is kept as undeliverable."""
+    async def hindered(self, operation: Operation, problem: str) -> None:
+        """It cannot be done now and is tried again; shown meanwhile."""
 
         def change(tx: Transaction) -> None:
-            tx.agents.save(agent)
-            queued = tx.messages.queued(agent.id)
-            if queued:
-                tx.messages.settle(queued, "undeliverable", "purged", self._clock.now())
-            self._questions.withdraw_for(tx, agent)
-            tx.events.append("agent", agent.name, {"state": "purged"}, self._clock.now())
+            known = tx.operations.get(operation.id)
+            if known is not None and known.error != problem:
+                tx.operations.save(replace(known, error=problem))
+                self._log(tx, replace(known, error=problem))
 
         await self._store.write(change, essential=True)
 
@@ -138,21 +125,41 @@ class Aftermath:
         """The operation is over; whoever waits for it is told."""
 
         def change(tx: Transaction) -> None:
-            now = self._clock.now()
             over = replace(
-                operation, state="failed" if error else "done", error=error, ended_at=now
+                tx.operations.get(operation.id) or operation,
+                state="failed" if error else "done",
+                error=error,
+                ended_at=self._clock.now(),
             )
             tx.operations.save(over)
-            data = {"operation": over.kind, "state": over.state, "error": error}
-            tx.events.append("operation", over.agent, data, now)
+            self._log(tx, over)
             if over.approval_id is not None:
                 self._approvals.finish(tx, over.approval_id, error)
-            self._tell(tx, over)
             agent = tx.agents.get(over.agent_id)
             if over.kind == "destroy" and agent is not None:
+                if over.purge:
+                    self._forget(tx, agent)
                 self._approvals.withdraw_for(tx, agent)
+            self._tell(tx, over)
 
         await self._store.write(change, essential=True)
+
+    def _forget(self, tx: Transaction, agent: Agent) -> None:
+        """Its files are gone: the name is free, its mail is kept as undeliverable."""
+        gone = replace(agent, state="purged")
+        tx.agents.save(gone)
+        if queued := tx.messages.queued(agent.id):
+            tx.messages.settle(queued, "undeliverable", "purged", self._clock.now())
+        self._questions.withdraw_for(tx, gone)
+        tx.events.append("agent", agent.name, {"state": "purged"}, self._clock.now())
+
+    def _log(self, tx: Transaction, operation: Operation) -> None:
+        data = {
+            "operation": operation.kind,
+            "state": operation.state,
+            "error": operation.error,
+        }
+        tx.events.append("operation", operation.agent, data, self._clock.now())
 
     def _tell(self, tx: Transaction, over: Operation) -> None:
         event = {
@@ -168,3 +175,11 @@ class Aftermath:
         by_itself = over.actor != OPERATOR and over.kind in ("start", "restart", "stop")
         if not by_itself:  # who ordered it has the answer already
             notify_manager(tx, self._clock, over.agent, event, told)
+
+
+def _is_wanted(agent: Agent) -> bool:
+    return agent.state == "present" and agent.wanted == "running" and not agent.quarantined
+
+
+def _facts(ended: Ended) -> dict[str, Any]:
+    return {"invocation": ended.invocation.id, "reason": ended.reason, "exit": ended.exit}

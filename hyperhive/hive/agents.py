@@ -43,7 +43,8 @@ class Agents:
                 if gone and agent.state == "present":
                     self.order_destroy(tx, agent, "configuration", False, None)
 
-        await self._store.write(change)
+        # On a full disk too: the service has to come up so that somebody can make room.
+        await self._store.write(change, essential=True)
 
     def _redeclare(self, tx: Transaction, agent: Agent, policy: AgentPolicy) -> None:
         changed = replace(
@@ -137,20 +138,15 @@ class Agents:
         """Want it running; also lifts a quarantine and a hold, since somebody has looked."""
         return await self._order(name, actor, "start")
 
-    async def kill(
-        self, name: str, actor: str = OPERATOR, invocation: str | None = None
-    ) -> Operation:
-        """Want it stopped; `invocation` names the run that was meant."""
-        return await self._order(name, actor, "stop", invocation)
+    async def kill(self, name: str, actor: str = OPERATOR) -> Operation:
+        """Want it stopped."""
+        return await self._order(name, actor, "stop")
 
-    async def restart(
-        self, name: str, actor: str = OPERATOR, invocation: str | None = None
-    ) -> Operation:
-        return await self._order(name, actor, "restart", invocation)
+    async def restart(self, name: str, actor: str = OPERATOR) -> Operation:
+        """Stop the run of now and want it running, as after `start`."""
+        return await self._order(name, actor, "restart")
 
-    async def _order(
-        self, name: str, actor: str, kind: OperationKind, invocation: str | None = None
-    ) -> Operation:
+    async def _order(self, name: str, actor: str, kind: OperationKind) -> Operation:
         def change(tx: Transaction) -> Operation:
             agent = self.find(tx, name, actor)
             if actor != OPERATOR and agent.name == actor:
@@ -160,9 +156,7 @@ class Agents:
             else:
                 agent = replace(agent, wanted="running", quarantined=None, hold=None)
             tx.agents.save(agent)
-            operation = tx.operations.add(
-                kind, agent.id, agent.name, actor, self._clock.now(), invocation=invocation
-            )
+            operation = tx.operations.add(kind, agent.id, agent.name, actor, self._clock.now())
             self._log(tx, agent, {"wanted": agent.wanted, "operation": kind})
             self._audit(tx, actor, f"agent.{kind}", name)
             return operation
@@ -178,6 +172,8 @@ class Agents:
                 raise NotFound(f"there is no agent {name!r}")
             if agent.name == MANAGER:
                 raise InvalidField("agent", "the manager cannot be destroyed")
+            if agent.state == "purging":
+                raise Conflict(f"{name} is being purged already")
             if agent.state == "tombstone" and not purge:
                 raise Conflict(f"{name} is destroyed already; purge it to remove its files")
             return self.order_destroy(tx, agent, OPERATOR, purge, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +28,7 @@ class Approvals:
     async def request_spawn(self, requester: Sender, request: RequestSpawn) -> dict[str, Any]:
         """Ask for a new agent; returns {id} of the approval. Raises Conflict for a taken name."""
 
-        def act(tx: Transaction, _: Agent | None) -> Approval:
+        def act(tx: Transaction) -> Approval:
             self._agents.check_free(tx, request.name)
             return self._add(tx, "spawn", requester, request.name, None, request.description, {})
 
@@ -36,7 +37,7 @@ class Approvals:
     async def request_destroy(self, requester: Sender, request: RequestDestroy) -> dict[str, Any]:
         """Ask for an agent's end; returns {id} of the approval."""
 
-        def act(tx: Transaction, _: Agent | None) -> Approval:
+        def act(tx: Transaction) -> Approval:
             agent = tx.agents.by_name(request.agent)
             if agent is None or agent.state != "present":
                 raise Forbidden(f"there is no agent {request.agent!r}")
@@ -50,15 +51,16 @@ class Approvals:
         return await self._request(requester, request, request.key, act)
 
     async def _request(
-        self, requester: Sender, request: object, key: str, act: Any
+        self,
+        requester: Sender,
+        request: object,
+        key: str,
+        act: Callable[[Transaction], Approval],
     ) -> dict[str, Any]:
         def change(tx: Transaction) -> dict[str, Any]:
-            agent = None
             if requester.kind == "agent":
-                agent = require(tx.agents.get(requester.id), "manage")
-            return once(
-                tx, self._clock, requester.id, key, request, lambda: {"id": act(tx, agent).id}
-            )
+                require(tx.agents.get(requester.id), "manage")
+            return once(tx, self._clock, requester.id, key, request, lambda: {"id": act(tx).id})
 
         return await self._store.write(change)
 
@@ -177,7 +179,7 @@ class Approvals:
     def withdraw_for(self, tx: Transaction, agent: Agent) -> None:
         """The agent is being removed: its own requests and those about it are void."""
         mine = tx.approvals.open(requester_id=agent.id)
-        about = [a for a in tx.approvals.open(agent=agent.name) if a not in mine]
+        about = [a for a in tx.approvals.open() if a.agent_id == agent.id and a not in mine]
         for approval in (*mine, *about):
             void = replace(
                 approval,

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from hyperhive.hive.aftermath import Aftermath
 from hyperhive.hive.clock import Clock
@@ -18,9 +19,10 @@ from hyperhive.hive.records import Agent, Event, Operation
 from hyperhive.protocol.errors import HiveError
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 RETRY_SECONDS = 5.0
-"""After the runtime refused or failed to act."""
+"""After the runtime or the store refused or failed to act."""
 
 
 class Reconciler:
@@ -40,6 +42,8 @@ class Reconciler:
         self._sockets = sockets
         self._aftermath = aftermath
         self._bells: dict[int, asyncio.Event] = {}
+        self._ending: set[str] = set()
+        """Invocations that are stopped on purpose and whose end was not heard of yet."""
         self._tasks: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
@@ -49,7 +53,7 @@ class Reconciler:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
-                for agent in await self._store.read(lambda tx: tx.agents.all()):
+                for agent in await self._agents():
                     self._look_at(agent.id)
                 await asyncio.Event().wait()
         finally:
@@ -63,7 +67,7 @@ class Reconciler:
             self._tasks.create_task(self._look_at_names(names))
 
     async def _look_at_names(self, names: set[str | None]) -> None:
-        for agent in await self._store.read(lambda tx: tx.agents.all()):
+        for agent in await self._agents():
             if agent.name in names:
                 self._look_at(agent.id)
 
@@ -72,9 +76,23 @@ class Reconciler:
             self._tasks.create_task(self._note_end(ended))
 
     async def _note_end(self, ended: Ended) -> None:
-        agent = await self._aftermath.record(ended)
+        expected = ended.invocation.id in self._ending
+        self._ending.discard(ended.invocation.id)
+        agent = await self._insist(lambda: self._aftermath.record(ended, expected=expected))
         if agent is not None:
             self._look_at(agent.id)
+
+    async def _agents(self) -> list[Agent]:
+        return await self._insist(lambda: self._store.read(lambda tx: tx.agents.all()))
+
+    async def _insist(self, act: Callable[[], Awaitable[T]]) -> T:
+        """Until it works: a store that is busy or full must not end the swarm."""
+        while True:
+            try:
+                return await act()
+            except HiveError as error:
+                log.warning("%s; trying again", error.message)
+                await asyncio.sleep(RETRY_SECONDS)
 
     def _look_at(self, agent_id: int) -> None:
         """Have the agent's own task compare it again; begins that task at first."""
@@ -98,6 +116,9 @@ class Reconciler:
             bell.clear()
             try:
                 pause = await self._settle(agent_id)
+                if await self._is_gone(agent_id):
+                    del self._bells[agent_id]
+                    return
             except HiveError as error:
                 log.warning("agent %d: %s; trying again", agent_id, error.message)
                 pause = RETRY_SECONDS
@@ -105,10 +126,10 @@ class Reconciler:
                 # A fault in handling one agent must not end the others.
                 log.exception("agent %d: unexpected error; trying again", agent_id)
                 pause = RETRY_SECONDS
-            agent = await self._store.read(lambda tx: tx.agents.get(agent_id))
-            if agent is None or agent.state == "purged":
-                del self._bells[agent_id]
-                return
+
+    async def _is_gone(self, agent_id: int) -> bool:
+        agent = await self._store.read(lambda tx: tx.agents.get(agent_id))
+        return agent is None or agent.state == "purged"
 
     async def _settle(self, agent_id: int) -> float | None:
         """One comparison; returns the seconds after which it is worth another, or None."""
@@ -121,7 +142,7 @@ class Reconciler:
         running = (await self._runtime.running()).get(agent.name)
         if agent.wanted == "stopped" or agent.quarantined:
             if running is not None:
-                await self._runtime.stop(agent.name)
+                await self._stop(agent)
             return None
         if running is None:
             wait = await self._aftermath.restart_delay(agent)
@@ -146,19 +167,24 @@ class Reconciler:
         """Act, then record. Every step may be repeated after a crash at any point."""
         agent = await self._store.read(lambda tx: tx.agents.get(operation.agent_id))
         error = ""
-        if agent is not None:
+        # A purged agent's name may be another's by now.
+        if agent is not None and agent.state != "purged":
             try:
                 await self._act(agent, operation)
             except HiveError as problem:
                 if operation.kind == "destroy":
-                    raise  # never given up: the name stays blocked until it is done
+                    # Never given up: the name stays blocked until it is done.
+                    await self._aftermath.hindered(operation, problem.message)
+                    raise
                 error = problem.message
                 log.warning("%s of %s failed: %s", operation.kind, agent.name, error)
         await self._aftermath.finish(operation, error)
 
     async def _act(self, agent: Agent, operation: Operation) -> None:
-        if operation.kind in ("stop", "restart", "destroy"):
-            await self._runtime.stop(agent.name, operation.invocation)
+        if operation.kind == "restart":
+            await self._stop_for_restart(agent, operation)
+        if operation.kind in ("stop", "destroy"):
+            await self._stop(agent)
             await self._aftermath.stopped(agent)
         if operation.kind in ("spawn", "start", "restart") and agent.wanted == "running":
             await self._sockets.open(agent)
@@ -167,4 +193,21 @@ class Reconciler:
             await self._sockets.close(agent.name)
             if operation.purge:
                 await self._runtime.purge(agent.name)
-                await self._aftermath.purged(replace(agent, state="purged"))
+
+    async def _stop_for_restart(self, agent: Agent, operation: Operation) -> None:
+        """Stop what ran when the operation began; repeated after a crash, spare a newer run."""
+        running = (await self._runtime.running()).get(agent.name)
+        meant = operation.invocation
+        if meant is None:
+            meant = running.id if running else ""
+            aimed = replace(operation, invocation=meant)
+            await self._store.write(lambda tx: tx.operations.save(aimed), essential=True)
+        if running is None or running.id == meant:
+            await self._stop(agent, meant)
+            await self._aftermath.stopped(agent)
+
+    async def _stop(self, agent: Agent, invocation: str | None = None) -> None:
+        running = (await self._runtime.running()).get(agent.name)
+        if running is not None:
+            self._ending.add(running.id)
+        await self._runtime.stop(agent.name, invocation)

@@ -234,7 +234,8 @@ OperationState = Literal["open", "done", "failed"]
 class Operation:
     """A lifecycle operation: its row is written before the act, its end after it.
 
-    `invocation` is the one that a stop or restart was aimed at: a newer one is left alone.
+    `invocation` is the one that a restart is to stop, written before it does: a newer one is left
+    alone. None before that, empty when nothing ran.
     """
 
     id: int
