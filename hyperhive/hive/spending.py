@@ -31,6 +31,18 @@ class Admission:
     """What the agent's policy lets the model's servers do for it (`egress.modelSide`)."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """A budget is used up: the day's holds the inbox, for nothing can be done before tomorrow.
+
+    A turn's fails the turn and counts against its messages: given back unchanged they would use up
+    the budget of a turn again and again.
+    """
+
+    why: str
+    today: bool = True
+
+
 class Spending:
     """The ledger. What it says comes from the model's own counts, never from the agent."""
 
@@ -42,7 +54,7 @@ class Spending:
     async def admit(self, agent_id: int, model_id: str) -> Admission:
         """Check model and budget before a request. Raises PolicyRefused, BudgetExhausted."""
 
-        def query(tx: Transaction) -> tuple[Admission | None, str]:
+        def query(tx: Transaction) -> Admission | _Refusal:
             agent = require(tx.agents.get(agent_id), None)
             turn = next(iter(tx.turns.open(agent_id)), None)
             accepted = (*self._policy.accepted_models(agent), *(turn.models if turn else ()))
@@ -52,39 +64,38 @@ class Spending:
                     f"hyperhive: model {model_id[:100]!r} is not allowed for {agent.name}; "
                     f"allowed now: {', '.join(dict.fromkeys(accepted))}"
                 )
-            over = self._exceeded(tx, agent, turn.id if turn else None)
-            if over:
-                return None, over
+            if refusal := self._exceeded(tx, agent, turn.id if turn else None):
+                return refusal
             side = agent.settings.egress.model_side
-            return Admission(agent_id, turn.id if turn else None, model, side), ""
+            return Admission(agent_id, turn.id if turn else None, model, side)
 
-        admission, over = await self._store.read(query)
-        if admission is None:
-            await self._exhausted(agent_id, over)
-            raise BudgetExhausted(f"hyperhive: {over}")
-        return admission
+        answer = await self._store.read(query)
+        if isinstance(answer, Admission):
+            return answer
+        if answer.today:
+            await self._hold_until_tomorrow(agent_id, answer.why)
+        raise BudgetExhausted(f"hyperhive: {answer.why}")
 
-    def _exceeded(self, tx: Transaction, agent: Agent, turn: str | None) -> str:
+    def _exceeded(self, tx: Transaction, agent: Agent, turn: str | None) -> _Refusal | None:
         budget = agent.budget
         if budget == Budget():
-            return ""
+            return None
         today = tx.usage.day(agent.id, utc_day(self._clock.now()))
         if budget.usd_per_day is not None and today.micro_usd >= budget.usd_per_day * 1e6:
-            return f"the budget of ${budget.usd_per_day:.2f} a day is used up"
+            return _Refusal(f"the budget of ${budget.usd_per_day:.2f} a day is used up")
         if budget.tokens_per_day is not None and today.tokens >= budget.tokens_per_day:
-            return f"the budget of {budget.tokens_per_day:,} tokens a day is used up"
+            return _Refusal(f"the budget of {budget.tokens_per_day:,} tokens a day is used up")
         if budget.usd_per_turn is not None and turn is not None:
             spent = tx.usage.turn(turn)
             if spent.micro_usd >= budget.usd_per_turn * 1e6:
-                return f"the budget of ${budget.usd_per_turn:.2f} a turn is used up"
-        return ""
+                why = f"the budget of ${budget.usd_per_turn:.2f} a turn is used up"
+                return _Refusal(why, today=False)
+        return None
 
-    async def _exhausted(self, agent_id: int, why: str) -> None:
-        """A day's budget holds the inbox until the next UTC day; a turn's ends only the turn."""
+    async def _hold_until_tomorrow(self, agent_id: int, why: str) -> None:
         now = self._clock.now()
-        seconds = 0.0 if "a turn" in why else _DAY - now % _DAY
-        hold = Hold("budget", deadline_in(self._clock, seconds), why)
-        await self._hold(agent_id, hold, "budget_exhausted")
+        until = deadline_in(self._clock, _DAY - now % _DAY)
+        await self._hold(agent_id, Hold("budget", until, why), "budget_exhausted")
 
     async def record(self, admission: Admission, used: Usage) -> None:
         """Add what one request used; the price is computed here."""
@@ -102,7 +113,8 @@ class Spending:
         def change(tx: Transaction) -> None:
             tx.usage.add(admission.agent_id, admission.turn, admission.model.id, priced, day)
 
-        await self._store.write(change)
+        # On a full disk too: what is not counted is spent without bounds.
+        await self._store.write(change, essential=True)
 
     async def upstream_refused(
         self, agent_id: int, reason: HoldReason, reset_at: float | None, detail: str
@@ -131,4 +143,5 @@ class Spending:
             if fresh:
                 notify_manager(tx, self._clock, agent.name, event, facts)
 
-        await self._store.write(change)
+        # On a full disk too: without the hold the messages would be blamed for the refusal.
+        await self._store.write(change, essential=True)
