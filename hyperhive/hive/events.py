@@ -42,7 +42,6 @@ class EventLog:
 
         A number above the newest is of another database, or of the future: also Reset.
         """
-        first = True
         while not self._closed:
             published = self._published
 
@@ -52,11 +51,11 @@ class EventLog:
                 return tx.events.after(after, PAGE, agent), gap, last
 
             events, gap, last = await self._store.read(query)
-            if gap and (first or after < last):
+            if gap:
                 raise Reset
-            first = False
             if events:
                 yield events
                 after = events[-1].seq
             if len(events) < PAGE:
+                after = last  # so that retention does not overtake the stream of a quiet agent
                 await published.wait()
