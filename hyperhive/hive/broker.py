@@ -9,11 +9,20 @@ from typing import Any
 from hyperhive.hive.bells import Bells
 from hyperhive.hive.clock import Clock, deadline_in, iso, remaining
 from hyperhive.hive.leases import Leases
-from hyperhive.hive.mail import OPERATOR_ADDRESS, Address, Letter, Sender, once, post
+from hyperhive.hive.mail import (
+    OPERATOR_ADDRESS,
+    Address,
+    Letter,
+    Sender,
+    check_hops,
+    count_hops,
+    once,
+    post,
+)
 from hyperhive.hive.policy import Policy, may_write, require
 from hyperhive.hive.ports import Store, Transaction
 from hyperhive.hive.records import OPERATOR_ID, Agent, Delivery
-from hyperhive.protocol.errors import Forbidden, LoopDetected, QueueFull
+from hyperhive.protocol.errors import Forbidden, QueueFull
 from hyperhive.protocol.model import EVERYONE, OPERATOR
 from hyperhive.protocol.verbs import Recv, Send
 
@@ -57,9 +66,11 @@ class Broker:
     def _accept(self, tx: Transaction, sender: Sender, request: Send) -> dict[str, Any]:
         agent = require(tx.agents.get(sender.id), None) if sender.kind == "agent" else None
         addresses = self._addresses(tx, agent, request.to)
+        if not addresses:
+            raise Forbidden("there is no other agent that you may write to")
         full = [a for a in addresses if not self._has_room(tx, a)]
         taken = [a for a in addresses if a not in full]
-        if addresses and not taken:
+        if not taken:
             raise QueueFull(f"{request.to} has {self._policy.mail.undelivered} unread messages")
         message_id = post(tx, self._clock, self._letter(tx, sender, request), taken)
         status = {a.name: "queue_full" for a in full} | {a.name: a.state for a in taken}
@@ -85,28 +96,19 @@ class Broker:
         return tx.messages.undelivered(address.id) < self._policy.mail.undelivered
 
     def _letter(self, tx: Transaction, sender: Sender, request: Send) -> Letter:
-        thread, hops = None, 0
+        parent = None
         if request.in_reply_to is not None:
             parent = tx.messages.get(request.in_reply_to)
             if parent is None or not tx.messages.concerns(parent.id, sender.id):
                 raise Forbidden(f"there is no message {request.in_reply_to} of yours to reply to")
-            thread, hops = parent.thread, parent.hops + 1
+        hops = 0
         if sender.kind == "agent":
-            hops = max([hops, *(d.message.hops + 1 for d in self._in_hand(tx, sender.id))])
-            if hops > self._policy.mail.max_hops:
-                raise LoopDetected(
-                    f"{hops} replies between agents without a word from outside; "
-                    "ask the operator how to go on"
-                )
-        else:
-            hops = 0
+            hops = count_hops(tx, sender.id, parent)
+            if request.to != OPERATOR:
+                check_hops(hops, self._policy.mail.max_hops)
+        thread = parent.thread if parent else None
         expires = deadline_in(self._clock, request.ttl_seconds) if request.ttl_seconds else None
         return Letter(sender, request.body, thread, request.in_reply_to, hops, expires)
-
-    def _in_hand(self, tx: Transaction, agent_id: int) -> list[Delivery]:
-        """What the sender is working on: a chain of replies need not name what it replies to."""
-        held = tx.messages.leased(agent_id)
-        return [d for d in held if d.message.kind == "agent"]
 
     async def receive(self, agent_id: int, instance: str, request: Recv) -> list[dict[str, Any]]:
         """Lease waiting messages to `instance`, waiting up to `wait_seconds` for the first.
@@ -149,7 +151,9 @@ class Broker:
         def change(tx: Transaction) -> int:
             ids = [d.id for d in tx.messages.expired(self._clock, 500)]
             if ids:
-                tx.messages.settle(ids, "expired", "expired", self._clock.now())
+                now = self._clock.now()
+                tx.messages.settle(ids, "expired", "expired", now)
+                tx.events.append("settled", None, {"deliveries": ids, "as": "expired"}, now)
             return len(ids)
 
         if not await self._store.read(lambda tx: bool(tx.messages.expired(self._clock, 1))):

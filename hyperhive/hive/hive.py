@@ -84,7 +84,7 @@ def build(store: Store, clock: Clock, policy: Policy, credential_kind: str) -> H
         leases=leases,
         broker=Broker(store, clock, policy, leases, bells),
         turns=Turns(store, clock, policy, leases, links, credential_kind),
-        questions=Questions(store, clock),
+        questions=Questions(store, clock, policy),
         agents=agents,
         approvals=Approvals(store, clock, agents),
         spending=Spending(store, clock, policy),

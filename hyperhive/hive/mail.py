@@ -9,8 +9,15 @@ from typing import Any, TypeVar
 
 from hyperhive.hive.clock import Clock
 from hyperhive.hive.ports import Transaction
-from hyperhive.hive.records import OPERATOR_ID, SYSTEM_ID, Agent, Deadline, DeliveryState
-from hyperhive.protocol.errors import Conflict
+from hyperhive.hive.records import (
+    OPERATOR_ID,
+    SYSTEM_ID,
+    Agent,
+    Deadline,
+    DeliveryState,
+    Message,
+)
+from hyperhive.protocol.errors import Conflict, LoopDetected
 from hyperhive.protocol.model import MANAGER, OPERATOR, SYSTEM, MessageKind
 from hyperhive.protocol.wire import dumps
 
@@ -90,20 +97,65 @@ def post(tx: Transaction, clock: Clock, letter: Letter, to: list[Address]) -> in
 
 
 def notify(
-    tx: Transaction, clock: Clock, agent: Agent | None, event: str, data: Mapping[str, Any]
+    tx: Transaction,
+    clock: Clock,
+    agent: Agent | None,
+    event: str,
+    data: Mapping[str, Any],
+    hops: int = 0,
 ) -> None:
     """Send a helper event to an agent, or to the operator when there is none to tell.
 
-    Repeats that nobody has read yet are replaced by the newest.
+    Repeats that nobody has read yet are replaced by the newest. `hops` is above 0 when another
+    agent is behind it.
     """
     address = Address(agent.id, agent.name) if agent else OPERATOR_ADDRESS
     if agent and agent.state != "present":
         return
-    body = dumps({"event": event, **data})
-    coalesce = f"{event}:{data.get('agent', '')}:{data.get('id', '')}"
-    if repeats := tx.messages.repeats(address.id, coalesce):
-        tx.messages.settle(repeats, "acked", "coalesced", clock.now())
-    post(tx, clock, Letter(SYSTEM_SENDER, body, coalesce=coalesce), [address])
+    retract(tx, clock, address.id, event, data, "coalesced")
+    letter = Letter(
+        SYSTEM_SENDER,
+        dumps({"event": event, **data}),
+        hops=hops,
+        coalesce=_coalesce(event, data),
+    )
+    post(tx, clock, letter, [address])
+
+
+def retract(
+    tx: Transaction,
+    clock: Clock,
+    recipient_id: int,
+    event: str,
+    data: Mapping[str, Any],
+    outcome: str,
+) -> None:
+    """Settle helper events that nobody has read yet and that say nothing new any more."""
+    if stale := tx.messages.repeats(recipient_id, _coalesce(event, data)):
+        tx.messages.settle(stale, "acked", outcome, clock.now())
+
+
+def _coalesce(event: str, data: Mapping[str, Any]) -> str:
+    return f"{event}:{data.get('agent', '')}:{data.get('id', '')}"
+
+
+def count_hops(tx: Transaction, agent_id: int, answered: Message | None = None) -> int:
+    """How many replies between agents lead to what the agent writes now.
+
+    All that it has in hand counts: a chain of replies need not name what it replies to.
+    """
+    held = [d.message for d in tx.messages.leased(agent_id)]
+    behind = [m for m in (answered, *held) if m and (m.kind == "agent" or m.hops)]
+    return max((m.hops + 1 for m in behind), default=0)
+
+
+def check_hops(hops: int, limit: int) -> None:
+    """Raises LoopDetected."""
+    if hops > limit:
+        raise LoopDetected(
+            f"{hops} replies between agents without a word from outside; "
+            "ask the operator how to go on"
+        )
 
 
 def notify_manager(

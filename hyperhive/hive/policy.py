@@ -37,6 +37,8 @@ class MailLimits:
     """Deliveries that may wait for one recipient; more are refused with `queue_full`."""
     max_hops: int = 200
     """Replies between agents without a word from outside; more are refused with `loop`."""
+    open_questions: int = 100
+    """Of one agent; more are refused with `queue_full`."""
     attempts: int = 5
     """Failed turns after which a message is a dead letter."""
     backoff_seconds: tuple[float, ...] = (5.0, 30.0, 120.0, 600.0)
