@@ -12,11 +12,10 @@ from hyperhive.gateway.body import read_body
 from hyperhive.gateway.limits import Limits
 from hyperhive.gateway.line import Line
 from hyperhive.gateway.model import ModelGateway
-from hyperhive.gateway.model_errors import error_answer
 from hyperhive.gateway.rate import TokenBucket
 from hyperhive.gateway.tasks import Tasks
 from hyperhive.gateway.verbs import Verbs
-from hyperhive.protocol.errors import HiveError, InvalidFrame, NotFound, RateLimited
+from hyperhive.protocol.errors import HiveError, InvalidFrame, NotFound
 from hyperhive.protocol.wire import MAX_DOCUMENT, dumps, loads_object
 
 log = logging.getLogger(__name__)
@@ -35,6 +34,7 @@ class AgentApp:
         self._verbs = verbs
         self._model = model
         self._bucket = bucket
+        self._model_bucket = TokenBucket(limits.requests_per_second, limits.burst)
         self._limits = limits
 
     def make(self) -> web.Application:
@@ -69,29 +69,18 @@ class AgentApp:
         return ws
 
     async def _call(self, request: web.Request) -> web.StreamResponse:
-        await self._throttle()
         body = await read_body(request, MAX_DOCUMENT, self._limits.body_seconds)
+        await self._bucket.pay(1 + len(body) / 1024)
         args = loads_object(body or b"{}")
         result = await self._verbs.call(self._line.caller, request.match_info["verb"], args)
         return _json(200, result)
 
     async def _messages(self, request: web.Request) -> web.StreamResponse:
-        try:
-            await self._throttle()
-        except RateLimited as error:
-            return error_answer(error)
-        return await self._model.serve(request, self._line.caller)
+        return await self._model.serve(request, self._line.caller, self._model_bucket)
 
     async def _probe(self, _: web.Request) -> web.StreamResponse:
         """Claude Code asks whether its API is there; the model's servers need not know."""
         return web.Response()
-
-    # --- around them ---
-
-    async def _throttle(self) -> None:
-        if wait := self._bucket.take():
-            await asyncio.sleep(wait)
-            raise RateLimited("too many requests", wait)
 
 
 async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:

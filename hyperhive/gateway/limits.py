@@ -14,6 +14,7 @@ class Limits:
     connections: int = 64
     accepts_per_second: float = 200.0
     requests_per_second: float = 1_000.0
+    """Small ones; each KiB counts as one more, and parsing a body for the model by its size."""
     burst: int = 2_000
     """Requests that may come at once after a quiet time."""
     in_flight: int = 32

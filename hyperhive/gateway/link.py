@@ -106,26 +106,22 @@ class Link:
                 return
             if message.type is not aiohttp.WSMsgType.TEXT:
                 raise InvalidFrame("a frame must be text")
-            await self._take(loads_object(message.data))
+            # Reading no further is what holds a flood back.
+            await self._bucket.wait(1 + len(message.data) / 1024)
+            self._take(loads_object(message.data))
 
-    async def _take(self, frame: dict[str, Any]) -> None:
-        wait = self._bucket.take()
+    def _take(self, frame: dict[str, Any]) -> None:
         if frame.get("type") == "request":
-            self._start(frame, wait)
+            self._start(frame)
         elif frame.get("type") == "heartbeat":
             parse(Heartbeat, frame)
             self._beat()
         else:
             raise InvalidField("type", "must be request or heartbeat")
-        if wait:
-            # Reading no further is what holds a flood back.
-            await asyncio.sleep(wait)
 
-    def _start(self, frame: dict[str, Any], wait: float) -> None:
+    def _start(self, frame: dict[str, Any]) -> None:
         try:
             request = parse(Request, frame)
-            if wait:
-                raise RateLimited("too many requests", wait)
             if len(self._tasks) > self._limits.in_flight:  # the pushes are a task too
                 raise RateLimited(f"{self._limits.in_flight} requests are under way", 1.0)
         except HiveError as error:

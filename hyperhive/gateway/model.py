@@ -22,13 +22,16 @@ from hyperhive.gateway.model_headers import check_credential, upstream_headers
 from hyperhive.gateway.model_ledger import Bill, hold
 from hyperhive.gateway.model_side import ModelSide
 from hyperhive.gateway.model_upstream import Upstream
+from hyperhive.gateway.rate import TokenBucket
 from hyperhive.hive.hive import Hive
 from hyperhive.hive.spending import Admission
-from hyperhive.protocol.errors import HiveError, RateLimited
-from hyperhive.protocol.wire import loads_foreign
+from hyperhive.protocol.errors import HiveError, RateLimited, TooLarge
+from hyperhive.protocol.wire import loads_foreign, values_at_most
 
 T = TypeVar("T")
 
+BYTES_PER_TOKEN, VALUES_PER_TOKEN = 8_192, 250
+"""Of a body for the model; a token is a request a second that the agent may do otherwise."""
 LARGE = 128 * 1024
 """Bytes of a body above which it is parsed beside the event loop, and one at a time."""
 
@@ -78,11 +81,13 @@ class ModelGateway:
     ) -> None:
         await self._upstream.close()
 
-    async def serve(self, request: web.Request, caller: Caller) -> web.StreamResponse:
+    async def serve(
+        self, request: web.Request, caller: Caller, bucket: TokenBucket
+    ) -> web.StreamResponse:
         """Never raises HiveError: refusals are answers in the API's own shape."""
         try:
             with self._slot(caller.agent_id):
-                order = await self._examine(request, caller)
+                order = await self._examine(request, caller, bucket)
                 return await self._forward(request, order)
         except HiveError as error:
             return error_answer(error)
@@ -102,10 +107,9 @@ class ModelGateway:
 
     # --- what is asked ---
 
-    async def _examine(self, request: web.Request, caller: Caller) -> _Order:
+    async def _examine(self, request: web.Request, caller: Caller, bucket: TokenBucket) -> _Order:
         check_credential(request.headers, self._kind)
-        limits = self._limits
-        body = await read_body(request, limits.body_bytes, limits.body_seconds)
+        body = await self._body(request, bucket)
         if len(body) > LARGE:
             async with self._parsing:
                 admission = await self._admit(caller, body, asyncio.to_thread)
@@ -116,15 +120,20 @@ class ModelGateway:
         query = "?beta=true" if request.query_string == "beta=true" else ""
         return _Order(request.path + query, headers, body, admission)
 
+    async def _body(self, request: web.Request, bucket: TokenBucket) -> bytes:
+        """Paid for by what it costs to parse: else a few could keep the host busy."""
+        limits = self._limits
+        body = await read_body(request, limits.body_bytes, limits.body_seconds)
+        values = values_at_most(body)
+        await bucket.pay(1 + len(body) / BYTES_PER_TOKEN + values / VALUES_PER_TOKEN)
+        if values > limits.body_values:
+            raise TooLarge(f"at most {limits.body_values} values are accepted")
+        return body
+
     async def _admit(
         self, caller: Caller, body: bytes, run: Callable[..., Awaitable[Any]]
     ) -> Admission:
-        document = await run(
-            loads_foreign,
-            body,
-            limit=self._limits.body_bytes,
-            max_values=self._limits.body_values,
-        )
+        document = await run(loads_foreign, body)
         admission = await self._hive.spending.admit(caller.agent_id, model_of(document))
         await run(check_body, document, ModelSide(admission.model_side))
         return admission

@@ -31,16 +31,21 @@ def loads(data: bytes | str, *, limit: int = MAX_DOCUMENT) -> Any:
     return _parse(_decoder, text)
 
 
-def loads_foreign(data: bytes, *, limit: int, max_values: int) -> Any:
+def loads_foreign(data: bytes) -> Any:
     """Like loads, for large documents of a foreign schema that are passed on byte for byte.
 
     Their numbers may have any size, and only the parser's own recursion limit bounds the nesting.
-    `max_values` bounds the memory that the parsed form takes, which may be 60 times the bytes.
+    The caller bounds bytes and values.
     """
-    _check_size(data, limit)
-    if data.count(b",") + data.count(b"[") + data.count(b"{") > max_values:
-        raise TooLarge(f"at most {max_values} values are accepted")
     return _parse(_foreign_decoder, _decode(data))
+
+
+def values_at_most(data: bytes) -> int:
+    """How many JSON values the document has, from above: commas in strings count as well.
+
+    They, not the bytes, decide what parsing costs in time and memory.
+    """
+    return 1 + data.count(b",") + data.count(b"[") + data.count(b"{")
 
 
 def loads_object(data: bytes | str, *, limit: int = MAX_DOCUMENT) -> dict[str, Any]:

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from hyperhive.gateway.limits import Limits
 from tests.gateway.world import World, running
 
 
 @pytest.fixture
 async def world(tmp_path: Path, socket_dir: Path) -> AsyncIterator[World]:
-    async with running(tmp_path, socket_dir) as world:
+    unhurried = Limits(requests_per_second=1_000_000, burst=1_000_000)
+    async with running(tmp_path, socket_dir, limits=unhurried) as world:
         yield world
 
 
