@@ -19,7 +19,7 @@ from hyperhive.dashboard.app import DashboardOptions, make_app
 from hyperhive.dashboard.security import make_login_code
 from hyperhive.hive.hive import Hive, build
 from hyperhive.hive.mail import Sender
-from hyperhive.hive.policy import AgentPolicy, Model, Policy, Prices
+from hyperhive.hive.policy import AgentPolicy, MailLimits, Model, Policy, Prices
 from hyperhive.hive.ports import Transaction
 from hyperhive.hive.records import OPERATOR_ID, Agent, Usage
 from hyperhive.protocol.bundle import AgentSettings, Egress
@@ -46,6 +46,7 @@ MODELS = {
 POLICY = Policy(
     models=MODELS,
     default_model="large",
+    mail=MailLimits(open_questions=1_000),
     declared={
         "manager": AgentPolicy(
             role="manager", capabilities=("manage",), description="Coordinates."
@@ -204,7 +205,8 @@ async def swarm(
             host="127.0.0.1", port=port, token=TOKEN, runtime_kind="local", push=made.push
         )
         made.app = make_app(hive, dataclasses.replace(chosen, **options))  # type: ignore[arg-type]  # fields of it
-        runner = web.AppRunner(made.app, shutdown_timeout=5)
+        # As the service serves it.
+        runner = web.AppRunner(made.app, shutdown_timeout=5, handler_cancellation=True)
         await runner.setup()
         try:
             await web.TCPSite(runner, "127.0.0.1", port).start()
