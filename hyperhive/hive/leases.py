@@ -84,7 +84,12 @@ class Leases:
             waiting = None if taken else tx.messages.next_leasable(agent_id)
             return Taken(taken, remaining(waiting, self._clock) if waiting else None)
 
-        taken = await self._store.write(change)
+        try:
+            taken = await self._store.write(change)
+        except asyncio.CancelledError:
+            # It is written all the same: what nobody waits for any more must not be held for ever.
+            self.touch(agent_id, instance)
+            raise
         if taken.deliveries:
             self.touch(agent_id, instance)
         return taken

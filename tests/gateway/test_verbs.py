@@ -1,5 +1,6 @@
 """Every verb over link and POST: what it does, who may, and every field wrong in turn."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from hyperhive.gateway import verbs as module
 from hyperhive.protocol.errors import InvalidField
 from hyperhive.protocol.schema import fields_of, parse
-from hyperhive.protocol.verbs import VERBS
+from hyperhive.protocol.verbs import VERBS, Recv
 from tests.gateway.client import Refused, result_of
 from tests.gateway.world import World
 
@@ -302,3 +303,21 @@ async def test_a_turn_over_the_link(world: World) -> None:
         ended = await link.call("turn_end", turn="turn-0001", result="clean")
         assert ended == {"turn": "turn-0001", "result": "clean"}
         assert (await link.call("turn_begin", turn="turn-0002"))["messages"] == []
+
+
+async def test_a_recv_given_up_in_the_middle_leaves_no_lease_for_ever(world: World) -> None:
+    """The client is gone, the lease is written all the same: it must have an end."""
+    await world.client("bob").call("send", to="alice", body="hello", key="k1")
+    alice = await world.agent("alice")
+    receiving = asyncio.create_task(
+        world.hive.broker.receive(alice.id, INSTANCE, Recv(instance=INSTANCE))
+    )
+    store = world.hive.store
+    await asyncio.sleep(0)
+    assert store._waiting  # type: ignore[attr-defined]  # of the real database
+    receiving.cancel()
+    await asyncio.gather(receiving, return_exceptions=True)
+    await store.write(lambda tx: None)  # in order after it
+    leased = await store.read(lambda tx: tx.messages.leased(alice.id))
+    assert [delivery.instance for delivery in leased] == [INSTANCE]
+    assert (alice.id, INSTANCE) in world.hive.leases._deadlines
