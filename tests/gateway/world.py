@@ -101,8 +101,9 @@ async def running(
     limits: Limits | None = None,
     model_limits: ModelLimits | None = None,
     credential_kind: str = "api_key",
+    upstream_url: str = "",
 ) -> AsyncIterator[World]:
-    """A hive whose agents all have their sockets open."""
+    """A hive whose agents all have their sockets open; upstream is the stand-in if not given."""
     clock = StepClock()
     allowed: dict[str, set[int]] = {}
     logs: dict[str, list[str]] = {}
@@ -119,7 +120,7 @@ async def running(
             hive = rules.build(database, clock, rules_of or policy(), credential_kind)
             await hive.recover()
             async with ModelGateway(
-                hive, upstream.url, credential_kind, SECRET, model_limits
+                hive, upstream_url or upstream.url, credential_kind, SECRET, model_limits
             ) as model:
                 gateway = Gateway(hive, sockets, peer_allowed, tail, model, limits)
                 path = state / "hive.db"
