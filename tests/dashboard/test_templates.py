@@ -68,6 +68,18 @@ def test_every_form_that_posts_has_a_place_for_its_result() -> None:
         assert all("outcome(" in form for form in forms), path.name
 
 
+def test_every_kind_of_event_refreshes_the_swarm_and_its_agent() -> None:
+    sources = [path.read_text() for path in (HERE.parent / "hive").glob("*.py")]
+    kinds = {kind for text in sources for kind in re.findall(r'events\.append\("(\w+)"', text)}
+    swarm = (HERE / "templates/swarm.html").read_text()
+    (listed,) = re.findall(r'data-on="([^"]*)"', swarm)
+    assert set(listed.split()) == kinds
+    agent = (HERE / "templates/agent.html").read_text()
+    (always,) = re.findall(r'data-on="([^"]*)"', agent)
+    (mine,) = re.findall(r'data-on-agent="([^"]*)"', agent)
+    assert kinds - set(always.split()) - set(mine.split()) == {"inbox_read"}
+
+
 @pytest.fixture
 def environment() -> jinja2.Environment:
     made = jinja2.Environment(loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True)
