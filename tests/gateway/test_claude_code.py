@@ -15,7 +15,7 @@ from hyperhive.harness.session_events import TurnOutcome
 from hyperhive.harness.session_options import claude_environment
 from hyperhive.hive.policy import AgentPolicy, Model, Policy, Prices
 from hyperhive.hive.records import Budget
-from tests.gateway.test_model import used
+from tests.gateway.asking import used
 from tests.gateway.upstream import SECRET
 from tests.gateway.world import World, running
 from tests.support.claude import allow, session_options

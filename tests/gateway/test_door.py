@@ -10,14 +10,16 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from hyperhive.gateway.limits import Limits
 from tests.gateway.client import Refused
 from tests.gateway.world import World, running
-from tests.support.wait import wait_for
+from tests.support.wait import let_time_pass, wait_for
 
 AS_ANOTHER_USER = """
 import os, socket, sys
@@ -91,6 +93,10 @@ def connected(path: Path) -> Iterator[socket.socket]:
         yield connection
 
 
+def has_connections(server: web.Server, number: int) -> bool:
+    return len(server.connections) == number
+
+
 async def test_only_so_many_connections_and_room_again_later(
     tmp_path: Path, socket_dir: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -100,7 +106,7 @@ async def test_only_so_many_connections_and_room_again_later(
         with contextlib.ExitStack() as open_ones:
             for number in range(1, 9):
                 open_ones.enter_context(connected(world.socket("alice")))
-                await wait_for(lambda n=number: len(server.connections) == n)  # type: ignore[misc]
+                await wait_for(partial(has_connections, server, number))
             for _ in range(20):
                 with connected(world.socket("alice")) as refused:
                     assert await asyncio.to_thread(received, refused) == b""
@@ -142,8 +148,7 @@ async def test_out_of_descriptors_is_borne_and_told_once(
                 connection.connect(str(world.socket("alice")))
             began = os.times()
             await wait_for(lambda: "cannot accept connections" in caplog.text)
-            for _ in range(150):  # three attempts' time
-                await asyncio.sleep(0.01)
+            await let_time_pass(1.5)  # three attempts' time
             spent = os.times()
         finally:
             for fd in hoard:

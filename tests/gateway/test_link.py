@@ -14,7 +14,7 @@ from hyperhive.protocol.link import INVALID
 from hyperhive.protocol.wire import MAX_DOCUMENT
 from tests.gateway.client import Refused, result_of
 from tests.gateway.world import World, running
-from tests.support.wait import wait_for
+from tests.support.wait import let_time_pass, wait_for
 
 REQUEST: dict[str, Any] = {"type": "request", "id": 7, "verb": "whoami", "args": {}}
 
@@ -184,7 +184,7 @@ async def test_a_silent_link_is_taken_for_dead(tmp_path: Path, socket_dir: Path)
         await greet(ws)
         for _ in range(5):  # a heartbeat now and then is enough
             await ws.send_json({"type": "heartbeat"})
-            await asyncio.sleep(0.1)
+            await let_time_pass(0.1)
         assert not ws.closed
         code, reason = await end_of(ws)
         assert (code, reason) == (INVALID, "invalid_frame: the link was silent for too long")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 
 from hyperhive.gateway.tasks import Tasks
+from tests.support.wait import let_time_pass, wait_for
 
 
 async def stubborn(ended: list[str]) -> None:
@@ -11,7 +12,7 @@ async def stubborn(ended: list[str]) -> None:
     try:
         await asyncio.Event().wait()
     finally:
-        await asyncio.sleep(0.01)
+        await let_time_pass(0.01)
         ended.append("ended")
 
 
@@ -41,6 +42,5 @@ async def test_cancel_waits_although_it_is_cancelled_itself() -> None:
 async def test_tasks_that_are_done_are_forgotten() -> None:
     tasks = Tasks()
     tasks.spawn(asyncio.sleep(0), "short")
-    await asyncio.sleep(0.01)
-    assert len(tasks) == 0
+    await wait_for(lambda: len(tasks) == 0)
     await tasks.cancel()
