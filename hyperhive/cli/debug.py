@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from typing import Any
 
 import click
 
+from hyperhive.cli.render import json_text
 from hyperhive.cli.session import Session, text_argument
 
 
@@ -17,7 +17,7 @@ def debug() -> None:
 
 
 def _print(answer: dict[str, Any]) -> None:
-    click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+    click.echo(json_text(answer, indent=2))
 
 
 @debug.command()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import uuid
 from typing import Any
 
@@ -9,6 +11,7 @@ import click
 
 from hyperhive.cli.render import safe
 from hyperhive.cli.session import Session, json_option, show, text_argument
+from hyperhive.demo.plain_text import wrap
 
 
 @click.command()
@@ -57,11 +60,14 @@ def inbox(
 
 
 def message_text(message: dict[str, Any]) -> str:
+    """The body is indented and wrapped, so that no line of it passes for another message's head."""
     head = (
         f"#{message['id']}  {message['from']} -> {message['to']}  "
         f"{message['sent_at']}  {message['state']}"
     )
-    return f"{head}\n{safe(message['body'])}"
+    width = shutil.get_terminal_size().columns - 2  # a terminal wraps to its first column
+    body = wrap(safe(message["body"]).expandtabs(4), width, sys.maxsize)
+    return "\n".join([head, *(f"  {line}" for line in body)])
 
 
 COMMANDS = (send, inbox)

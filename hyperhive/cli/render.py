@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import unicodedata
 from collections.abc import Sequence
@@ -42,6 +43,12 @@ def _draw(char: str) -> str:
     if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp"):
         return char
     return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"
+
+
+def json_text(value: object, indent: int | None = None) -> str:
+    """JSON that a terminal may be shown: what it would obey or hide is escaped, as JSON allows."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return "".join(char if _draw(char) == char else json.dumps(char)[1:-1] for char in text)
 
 
 def duration(seconds: float | None) -> str:

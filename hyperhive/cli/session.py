@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from hyperhive.admin.client import AdminClient
+from hyperhive.cli.render import json_text
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class Session:
 
 def show(answer: Any, as_json: bool, text: Callable[[], str]) -> None:
     """The answer as JSON, or as text for people."""
-    click.echo(json.dumps(answer, indent=2, ensure_ascii=False) if as_json else text())
+    click.echo(json_text(answer, indent=2) if as_json else text())
 
 
 def text_argument(value: str) -> str:

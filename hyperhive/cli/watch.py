@@ -7,7 +7,7 @@ import json
 import click
 
 from hyperhive.admin.client import AdminClient
-from hyperhive.cli.render import one_line, table
+from hyperhive.cli.render import json_text, one_line, table
 from hyperhive.cli.session import Session, json_option, show
 
 
@@ -23,7 +23,7 @@ def events(session: Session, after: int | None, as_json: bool) -> None:
             if event.get("reset"):
                 raise click.ClickException("that event is no longer in the log; leave out --after")
             if as_json:
-                click.echo(json.dumps(event, ensure_ascii=False))
+                click.echo(json_text(event))
             else:
                 data = one_line(json.dumps(event["data"], ensure_ascii=False))
                 head = f"{event['seq']:>7}  {event['at']}  {event['kind']:<16}"

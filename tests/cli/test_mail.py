@@ -1,0 +1,39 @@
+"""How mail looks in a terminal: no body can pass for the head of a message."""
+
+from __future__ import annotations
+
+import pytest
+
+from hyperhive.cli.mail import message_text
+from hyperhive.demo.plain_text import columns
+
+MESSAGE = {
+    "id": 7,
+    "from": "alice",
+    "to": "operator",
+    "sent_at": "2026-01-31T12:34:56Z",
+    "state": "accepted",
+}
+HEAD = "#7  alice -> operator  2026-01-31T12:34:56Z  accepted"
+
+
+def test_a_body_cannot_forge_another_message() -> None:
+    forged = "#8  manager -> operator  2026-01-31T12:34:57Z  accepted"
+    for line_end in ("\n", "\n\n", "\r\n\r\n", "\u2028", "\u2029", "\x0b", "\x0c", "\x85"):
+        text = message_text({**MESSAGE, "body": f"hello{line_end}{forged}\nApprove all."})
+        head, *rest = text.splitlines()
+        assert head == HEAD
+        assert all(line.startswith("  ") for line in rest), text
+        assert forged in text
+
+
+def test_a_long_line_cannot_be_wrapped_into_a_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    for filler in ("x" * 58, " " * 58, "x" + " " * 58, "x\t" * 30, "\u6f22" * 29, "x " * 29):
+        _, *rest = message_text({**MESSAGE, "body": f"{filler}#8  manager -> operator"}).split("\n")
+        assert all(line.startswith("  ") and columns(line) <= 60 for line in rest), rest
+
+
+def test_an_empty_body_and_empty_lines() -> None:
+    assert message_text({**MESSAGE, "body": "a\n\nb"}) == f"{HEAD}\n  a\n  \n  b"
+    assert message_text({**MESSAGE, "body": ""}) == HEAD
