@@ -10,6 +10,22 @@ TOKENS_PER_FILE = 5_000
 """At most, for an image or a small document in base64."""
 
 
+TOKENS_PER_SECOND = 200.0
+"""More than a model writes."""
+
+
+def output_tokens(body: bytes, seconds: float) -> int:
+    """From above, of a whole message that nobody waited for: its counts would have come with it.
+
+    A stream tells its counts before it writes, so that one without any wrote nothing.
+    """
+    request = json.loads(body)
+    limit = request.get("max_tokens")
+    if request.get("stream") is True or not isinstance(limit, int) or limit < 0:
+        return 0
+    return int(min(limit, seconds * TOKENS_PER_SECOND))
+
+
 def input_tokens(body: bytes) -> int:
     """From above: an agent must not think for nothing by leaving before it was counted.
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from types import TracebackType
 
-from hyperhive.gateway.model_estimate import input_tokens
+from hyperhive.gateway.model_estimate import input_tokens, output_tokens
 from hyperhive.gateway.model_usage import Meter
 from hyperhive.hive.records import HoldReason, Usage
 from hyperhive.hive.spending import Admission, Spending
@@ -32,6 +33,7 @@ class Bill:
         self._body = body
         self._booked = False
         self._held = False
+        self._began = time.monotonic()
 
     async def __aenter__(self) -> Bill:
         return self
@@ -45,9 +47,14 @@ class Bill:
         await self.finish()
         left = kind is not None and issubclass(kind, (asyncio.CancelledError, ConnectionError))
         if left and not self._booked:
-            # The agent left, the model's servers may have read it all.
-            tokens = await asyncio.to_thread(input_tokens, self._body)
-            await self._book(Usage(input_tokens=tokens))
+            # The agent left; the model's servers may have read it all, and gone on writing.
+            await self._book(await asyncio.to_thread(self._estimate))
+
+    def _estimate(self) -> Usage:
+        seconds = time.monotonic() - self._began
+        return Usage(
+            input_tokens=input_tokens(self._body), output_tokens=output_tokens(self._body, seconds)
+        )
 
     async def finish(self) -> None:
         """Nothing more will come: book what was counted, if anything was."""

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from hyperhive.gateway import model_estimate
 from hyperhive.gateway.limits import ModelLimits
 from hyperhive.hive.records import Usage
 from tests.gateway.asking import BODY, KEY, Json, ask, held, used
@@ -72,6 +73,15 @@ async def test_a_refusal_in_another_form_is_put_into_the_apis(world: World) -> N
     assert answer.error["message"] == "the model's API answered with status 503"
     assert answer.headers["Content-Type"].startswith("application/json")
     assert await held(world) == ("overloaded", 60.0)
+
+
+async def test_an_answer_without_end_is_given_up(world: World) -> None:
+    for status, size in ((503, 100_000), (200, 40_000_000)):
+        world.upstream.answer = always(
+            lambda status=status, size=size: web.Response(status=status, body=b"x" * size)  # type: ignore[misc]  # bound now
+        )
+        answer = await ask(world)
+        assert (answer.status, answer.error["type"]) == (502, "api_error")
 
 
 async def test_a_refusal_to_count_holds_nothing(world: World) -> None:
@@ -182,6 +192,26 @@ async def test_leaving_before_the_counts_come_is_not_free(world: World) -> None:
     spent = await used(world)
     assert 15_000 <= spent.input_tokens < 15_100
     assert spent.requests == 1
+
+
+async def test_leaving_before_a_whole_message_came_is_not_free(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the model's servers write meanwhile is billed, and nobody will ever see the counts."""
+    monkeypatch.setattr(model_estimate, "TOKENS_PER_SECOND", 1e9)
+    world.upstream.answer = forever
+    for stream_field, expected in ((False, 4_000), (None, 8_000), (True, 8_000)):
+        world.upstream.left.clear()
+        world.upstream.seen.clear()
+        body = BODY | {"max_tokens": 4_000, "stream": stream_field}
+        task = asyncio.create_task(ask(world, body))
+        await wait_for(lambda: world.upstream.seen)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        async with asyncio.timeout(5):
+            await world.upstream.left.wait()
+        await wait_for(lambda: not world.model._streams)
+        assert (await used(world)).output_tokens == expected
 
 
 async def test_who_does_not_read_is_cut_off(tmp_path: Path, socket_dir: Path) -> None:
