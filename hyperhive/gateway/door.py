@@ -81,13 +81,21 @@ class Door:
                 await self._admit(loop, connection)
             except OSError as error:
                 await self._bear(error)
+            except Exception:
+                # A door that gave up would shut the agent out for good.
+                log.exception("%s: a connection failed unexpectedly", self.line.caller.name)
             # Without a pause a queue of refused connections would have the loop for itself.
             await asyncio.sleep(self._accepts.take())
 
     async def _admit(self, loop: asyncio.AbstractEventLoop, connection: socket.socket) -> None:
         server = self._runner.server
         assert server is not None
-        if problem := self._problem(connection, server):
+        try:
+            problem = self._problem(connection, server)
+        except BaseException:
+            connection.close()
+            raise
+        if problem:
             connection.close()
             self._warn(problem)
             return

@@ -108,18 +108,18 @@ class Link:
                 raise InvalidFrame("a frame must be text")
             # Reading no further is what holds a flood back.
             await self._bucket.wait(1 + len(message.data) / 1024)
-            self._take(loads_object(message.data))
+            await self._take(loads_object(message.data))
 
-    def _take(self, frame: dict[str, Any]) -> None:
+    async def _take(self, frame: dict[str, Any]) -> None:
         if frame.get("type") == "request":
-            self._start(frame)
+            await self._start(frame)
         elif frame.get("type") == "heartbeat":
             parse(Heartbeat, frame)
             self._beat()
         else:
             raise InvalidField("type", "must be request or heartbeat")
 
-    def _start(self, frame: dict[str, Any]) -> None:
+    async def _start(self, frame: dict[str, Any]) -> None:
         try:
             request = parse(Request, frame)
             if len(self._tasks) > self._limits.in_flight:  # the pushes are a task too
@@ -128,9 +128,10 @@ class Link:
             number = frame.get("id")
             if type(number) is not int or not 0 < number < 2**53:
                 raise
-            self._tasks.spawn(self._send(_refusal(number, error)), "refusal")
-            return
-        self._tasks.spawn(self._answer(request), f"{self.caller.name}-{request.verb}")
+            # Not as a task: they would pile up behind a client that does not read.
+            await self._send(_refusal(number, error))
+        else:
+            self._tasks.spawn(self._answer(request), f"{self.caller.name}-{request.verb}")
 
     async def _answer(self, request: Request) -> None:
         try:

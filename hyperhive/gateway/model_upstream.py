@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 import aiohttp
 
 from hyperhive.gateway.limits import ModelLimits
 from hyperhive.gateway.model_errors import UpstreamDown
-from hyperhive.protocol.errors import TooLarge
 
 _FAILURES = (aiohttp.ClientError, OSError, TimeoutError)
 
@@ -76,12 +75,13 @@ async def pieces(answer: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
 
 
 async def whole(answer: aiohttp.ClientResponse, limit: int) -> bytes:
-    """The body. Raises UpstreamDown, TooLarge."""
+    """The body. Raises UpstreamDown, also when it is longer than `limit`."""
     body = bytearray()
-    async for piece in pieces(answer):
-        body += piece
-        if len(body) > limit:
-            raise TooLarge(f"the answer has more than {limit} bytes")
+    async with aclosing(pieces(answer)) as stream:
+        async for piece in stream:
+            body += piece
+            if len(body) > limit:
+                raise UpstreamDown(f"hyperhive: the model's API answers with over {limit} bytes")
     return bytes(body)
 
 

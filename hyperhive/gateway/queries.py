@@ -76,4 +76,9 @@ async def list_agents(hive: Hive) -> list[dict[str, Any]]:
 async def get_logs(hive: Hive, logs: Logs, caller: Caller, request: GetLogs) -> dict[str, Any]:
     agent = await hive.store.read(lambda tx: hive.agents.find(tx, request.agent, caller.name))
     lines = await logs(agent.name, request.lines)
-    return {"agent": agent.name, "lines": [line[:MAX_LINE] for line in lines]}
+    return {"agent": agent.name, "lines": [_shown(line) for line in lines]}
+
+
+def _shown(line: str) -> str:
+    """An agent writes what it likes into its log, also what no answer could carry."""
+    return line[:MAX_LINE].encode(errors="replace").decode()

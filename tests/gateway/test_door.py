@@ -184,3 +184,20 @@ async def test_a_flood_of_connections_leaves_the_others_alone(world: World) -> N
     stop.set()
     await asyncio.gather(*floods)
     assert sorted(times)[45] < 0.2
+
+
+async def test_a_runtime_that_fails_to_tell_shuts_nobody_out(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    door = world.gateway._doors["alice"]
+    told, door._allowed = door._allowed, broken
+    with connected(world.socket("alice")) as connection:
+        assert await asyncio.to_thread(received, connection) == b""
+    door._allowed = told
+    assert (await world.client("alice").call("whoami"))["name"] == "alice"
+    assert "a connection failed unexpectedly" in caplog.text
+    caplog.clear()
+
+
+def broken(name: str, uid: int) -> bool:
+    raise ZeroDivisionError

@@ -119,9 +119,9 @@ async def test_questions(world: World) -> None:
 async def test_what_the_manager_may(world: World) -> None:
     manager = world.client("manager")
     assert [a["name"] for a in await manager.call("list_agents")] == ["manager", "alice", "bob"]
-    world.logs["bob"] = ["one", "two", "x" * 5_000]
+    world.logs["bob"] = ["one", "tw\udcff", "x" * 5_000]
     logs = await manager.call("get_logs", agent="bob", lines=2)
-    assert logs == {"agent": "bob", "lines": ["two", "x" * 2_000]}
+    assert logs == {"agent": "bob", "lines": ["tw?", "x" * 2_000]}
     spawn = await manager.call("request_spawn", name="carol", description="digs", key="k1")
     destroy = await manager.call("request_destroy", agent="bob", reason="idle", key="k2")
     requests = (await manager.call("open_threads"))["requests"]
