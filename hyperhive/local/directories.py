@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
-import uuid
-from collections.abc import Sequence
+import stat
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hyperhive.protocol.errors import Unavailable
+from hyperhive.local import uids
+from hyperhive.local.removal import remove_tree
+from hyperhive.protocol.errors import HiveError, Unavailable
 from hyperhive.protocol.model import check_name
 
-FIRST_BASE = 1_000_000_000
-LAST_BASE = 1_879_048_192 - 65_536
-RANGE = 65_536
-AGENT_UID = 1_000
-"""Offset of the user `agent` in its range, the same as in a container."""
-
-_LOG_LIMIT = 8 * 1024 * 1024
-_TAIL = 512 * 1024
 _OWNED = ("state", "home", "workspace", "tmp")
+"""`state` is first: its owner is the record of the agent's uid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +25,29 @@ class Place:
     uid: int
 
     @property
+    def state(self) -> Path:
+        return self.root / "state"
+
+    @property
     def home(self) -> Path:
         return self.root / "home"
 
     @property
+    def workspace(self) -> Path:
+        return self.root / "workspace"
+
+    @property
+    def tmp(self) -> Path:
+        return self.root / "tmp"
+
+    @property
     def log(self) -> Path:
+        """Not the agent's: it lies beside what is, in a directory of ours."""
         return self.root / "harness.log"
 
 
 class Directories:
-    """Made on first start; the uid is recorded by ownership, so no list can disagree with it."""
+    """The agents' directories of one hive. Raises InvalidField for what is no agent's name."""
 
     def __init__(self, agents_dir: Path) -> None:
         self._dir = agents_dir
@@ -51,58 +57,79 @@ class Directories:
         """The agent's place, if it was made."""
         root = self._dir / check_name(name)
         try:
-            return Place(root, os.lstat(root / "state").st_uid)
+            found = os.lstat(root / _OWNED[0])
         except FileNotFoundError:
             return None
+        return Place(root, found.st_uid) if stat.S_ISDIR(found.st_mode) else None
 
-    def make(self, name: str) -> Place:
-        """The agent's place, made if need be; repeatable after a crash at any point."""
+    def make(self, name: str, siblings: Iterable[Path] = ()) -> Place:
+        """The agent's place, made if need be; repeatable after a crash at any point.
+
+        `siblings` are the agents' directories of other hives, whose uids are not to be used.
+        """
         root = self._dir / check_name(name)
-        self._dir.mkdir(parents=True, exist_ok=True, mode=0o711)
+        _passable(self._dir)
         found = self.find(name)
-        uid = found.uid if found else self._free_uid()
-        root.mkdir(exist_ok=True)
-        root.chmod(0o711)  # others may pass through, not look
-        for part in reversed(_OWNED):  # `state` last: it marks the place as made
-            directory = root / part
-            if not directory.is_symlink() and not directory.exists():
-                directory.mkdir(mode=0o700)
-                os.chown(directory, uid, uid if os.geteuid() == 0 else -1, follow_symlinks=False)
+        uid = found.uid if found else uids.choose(self._taken(siblings))
+        if not uids.is_agents(uid):
+            raise Unavailable(
+                f"{root} belongs to uid {uid}, which is no agent's; move it away, or purge {name}"
+            )
+        _passable(root)
+        for part in _OWNED:
+            if not os.path.lexists(root / part):
+                _make_owned(root / part, uid)
         return Place(root, uid)
 
-    def _free_uid(self) -> int:
-        """A uid for a new agent: its own if we are root, else ours."""
-        if os.geteuid() != 0:
-            return os.geteuid()
-        taken = {place.uid for entry in self._names() if (place := self.find(entry))}
-        for base in range(FIRST_BASE, LAST_BASE, RANGE):
-            if base + AGENT_UID not in taken:
-                return base + AGENT_UID
-        raise Unavailable("no uid range is free for another agent")
+    def _taken(self, siblings: Iterable[Path]) -> set[int]:
+        places = self.all()
+        for other in siblings:
+            places += Directories(other).all()
+        return {place.uid for place in places}
 
-    def _names(self) -> list[str]:
-        return [e.name for e in self._dir.iterdir() if e.is_dir() and not e.name.startswith(".")]
+    def all(self) -> list[Place]:
+        """Every agent's place, as far as they can be listed."""
+        return [place for name in self.names() if (place := self.find(name))]
+
+    def names(self) -> list[str]:
+        """Of all agents that have directories here."""
+        try:
+            return [entry.name for entry in os.scandir(self._dir) if _is_agent(entry)]
+        except OSError:
+            return []
 
     def remove(self, name: str) -> None:
         """Delete for good: put aside first, so that the name is never half there."""
         root = self._dir / check_name(name)
-        self._trash.mkdir(exist_ok=True, mode=0o700)
-        with contextlib.suppress(FileNotFoundError):  # put aside by an earlier try
-            root.rename(self._trash / f"{name}-{uuid.uuid4().hex}")
-        for leftover in self._trash.iterdir():
-            shutil.rmtree(leftover)  # by descriptors: it follows no link
+        self._trash.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.path.lexists(root):
+            root.rename(self._trash / f"{name}.{os.urandom(8).hex()}")
+        for entry in os.listdir(self._trash):
+            if entry.partition(".")[0] == name:  # also what an earlier try left
+                remove_tree(self._trash, entry)
 
-    def open_log(self, place: Place) -> int:
-        """A descriptor to append to; a log that grew too long is begun anew, the old one kept."""
-        if place.log.exists() and place.log.stat().st_size > _LOG_LIMIT:
-            place.log.replace(place.log.with_suffix(".log.1"))
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        return os.open(place.log, flags, 0o600)
 
-    def tail(self, name: str, lines: int) -> Sequence[str]:
-        place = self.find(name)
-        if place is None or not place.log.exists():
-            return []
-        with place.log.open("rb") as file:
-            file.seek(max(0, place.log.stat().st_size - _TAIL))
-            return file.read().decode(errors="replace").splitlines()[-lines:]
+def _is_agent(entry: os.DirEntry[str]) -> bool:
+    try:
+        check_name(entry.name)
+    except HiveError:
+        return False
+    return entry.is_dir(follow_symlinks=False)
+
+
+def _passable(directory: Path) -> None:
+    """Agents may pass through on the way to their own, not look around."""
+    if not directory.exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(0o711)  # mkdir's mode is cut by the umask
+
+
+def _make_owned(directory: Path, uid: int) -> None:
+    """It appears with its owner, or not at all."""
+    fresh = directory.with_name(f".{directory.name}")
+    if fresh.exists():
+        fresh.rmdir()  # of a crash; nobody was told of it, so it is empty
+    fresh.mkdir(mode=0o700)
+    if uids.own_users():
+        os.chown(fresh, uid, uid, follow_symlinks=False)
+    fresh.rename(directory)

@@ -27,7 +27,7 @@ from hyperhive.service import listening
 from hyperhive.service.clock import SystemClock
 from hyperhive.service.credential import Credential, read_credential, read_token
 from hyperhive.service.doctor import Doctor, version_warnings
-from hyperhive.service.harness import harness_command
+from hyperhive.service.harness import harness_command, harness_files
 from hyperhive.service.policy import policy_of
 from hyperhive.store.database import Database
 
@@ -99,8 +99,9 @@ async def _build(stack: AsyncExitStack, config: Config, unsafe_local: bool) -> _
     credential = _credential(config, unsafe_local)
     hive = await _open_hive(stack, config, credential)
     agents_dir, sockets_dir = Path(config.agents_dir), Path(config.run_dir) / "agents"
-    runtime = LocalRuntime(harness_command(config.runtime), agents_dir, sockets_dir)
-    stack.callback(runtime.close)
+    command = harness_command(config.runtime)
+    runtime = LocalRuntime(command, agents_dir, sockets_dir, harness_files())
+    stack.push_async_callback(runtime.close)
     await runtime.adopt()
     await hive.recover()
     model = await stack.enter_async_context(
