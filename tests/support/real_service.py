@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -14,8 +15,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from hyperhive.admin.client import AdminClient
 from tests.support.wait import wait_until
@@ -72,7 +71,7 @@ class Swarm:
             "agents": {name: agent for name in self.agents if name != "manager"},
             **self.config,
         }
-        (self.root / "config.yaml").write_text(yaml.safe_dump(config))
+        (self.root / "config.yaml").write_text(json.dumps(config))  # JSON is YAML
 
     @property
     def log(self) -> Path:
