@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -12,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -69,7 +69,7 @@ def write_config(home: Path, upstream: str, port: int) -> None:
             "budget": {"usdPerDay": 5.0},
         },
     }
-    (home / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    (home / "config.yaml").write_text(json.dumps(config))  # JSON is YAML
 
 
 @contextlib.asynccontextmanager
