@@ -21,7 +21,7 @@ from hyperhive.protocol.model import OPERATOR
 CODE_SECONDS = 600.0
 SESSION_SECONDS = 30 * 86_400.0
 WRONG_PER_MINUTE = 10
-"""Wrong codes and tokens from everybody together; more are refused unread."""
+"""Wrong codes and tokens from everybody together; with more the token is not looked at."""
 _MINUTE = 60.0
 
 
@@ -44,20 +44,22 @@ class Logins:
     async def begin(self, secret: str) -> str:
         """A new session for a valid code or the token; returns what goes into the cookie.
 
-        Raises Unauthenticated, and RateLimited after too many wrong ones.
+        Raises Unauthenticated, and RateLimited after too many wrong ones. A code is looked at even
+        then: it cannot be guessed, and whoever guesses must not keep the operator out.
         """
-        self._check_rate()
         clock, digest, session = self._hive.clock, _digest(secret), secrets.token_urlsafe(32)
         expires = deadline_in(clock, SESSION_SECONDS)
+        is_token = not self._wait() and self._is_token(digest)
 
         def change(tx: Transaction) -> bool:
-            if not self._is_token(digest) and not tx.logins.take(digest, "code", clock):
+            if not is_token and not tx.logins.take(digest, "code", clock):
                 return False
             tx.logins.add(_digest(session), "session", expires)
             tx.audit.append(OPERATOR, "login", "dashboard", "", clock.now())
             return True
 
         if not await self._hive.store.write(change):
+            self._check_rate()
             self._note_wrong()
             raise Unauthenticated("this code is unknown, used or expired; ask for a new one")
         return session
@@ -85,12 +87,17 @@ class Logins:
         return self._token is not None and hmac.compare_digest(digest, self._token)
 
     def _check_rate(self) -> None:
+        if wait := self._wait():
+            raise RateLimited("too many wrong codes; wait a minute", wait)
+
+    def _wait(self) -> float:
+        """Seconds until the next guess is taken."""
         now = asyncio.get_running_loop().time()
         while self._wrong and self._wrong[0] <= now - _MINUTE:
             self._wrong.popleft()
-        if len(self._wrong) >= WRONG_PER_MINUTE:
-            wait = self._wrong[0] + _MINUTE - now
-            raise RateLimited("too many wrong codes; wait a minute", round(wait, 1))
+        if len(self._wrong) < WRONG_PER_MINUTE:
+            return 0.0
+        return max(0.1, round(self._wrong[0] + _MINUTE - now, 1))
 
     def _note_wrong(self) -> None:
         self._wrong.append(asyncio.get_running_loop().time())

@@ -70,14 +70,22 @@ async def test_without_a_fixed_token_there_is_none(tmp_path: Path) -> None:
             assert await login(session, guess) in (400, 401)
 
 
-async def test_wrong_codes_are_soon_not_even_looked_at(hive: Swarm) -> None:
+async def test_after_wrong_codes_the_token_is_not_even_looked_at(hive: Swarm) -> None:
     async with client(hive) as session:
         assert [await login(session, f"guess {n}") for n in range(11)] == [401] * 10 + [429]
-        data = {"code": await hive.login_code()}
-        async with session.post("/login", data=data, allow_redirects=False) as answer:
+        async with session.post("/login", data={"code": TOKEN}, allow_redirects=False) as answer:
             assert answer.status == 429
             assert 1 <= int(answer.headers["Retry-After"]) <= 60
             assert "too many wrong codes" in await answer.text()
+
+
+async def test_who_guesses_does_not_keep_the_operator_out(hive: Swarm) -> None:
+    async with client(hive) as session:
+        for n in range(12):
+            await login(session, f"guess {n}")
+        code = await hive.login_code()
+        assert [await login(session, code) for _ in range(2)] == [303, 429]
+        assert await sees(session) == 200
 
 
 async def test_who_is_logged_in_is_not_locked_out(hive: Swarm) -> None:
