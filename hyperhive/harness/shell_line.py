@@ -45,18 +45,21 @@ def split_commands(line: str) -> list[tuple[str, ...]]:
 _JOINING = ("&&", "||", "|", "|&")
 
 # Bash removes an escaped newline before it looks for tokens: between words it is blank, inside one
-# it is nothing.
+# it is nothing. No possessive quantifiers: Python before 3.11.5 gets them wrong around groups.
 _TOKEN = re.compile(
     r"""
-      (?P<blank> (?: [ \t] | \\\n )++ )
-    | (?P<comment> \# [^\n]*+ )
+      (?P<blank> (?: [ \t] | \\\n )+ )
+    | (?P<comment> \# [^\n]* )
     | (?P<redirection>
-        (?: [012]?>>? | &>>? | 0?< ) [ \t]*+ /dev/null (?= [ \t\n;&|] | \Z )
+        (?: [012]?>>? | &>>? | 0?< ) [ \t]* /dev/null (?= [ \t\n;&|] | \Z )
         | [012]?>&[12] (?= [ \t\n;&|] | \Z )
       )
-    | (?P<operator> && | \|\| | \|& | ; (?! (?: \\\n )*+ & ) | [|\n] )
-    | (?P<word> (?: [^ \t\n|&;<>()'"\\]++ | \\. | '[^']*+' | "(?: [^"\\] | \\. )*+" )++ )
+    | (?P<operator> && | \|\| | \|& | ; (?! (?: \\\n )* & ) | [|\n] )
     """,
+    re.VERBOSE | re.DOTALL,
+)
+_PART_OF_WORD = re.compile(
+    r"""[^ \t\n|&;<>()'"\\]+ | \\. | '[^']*' | "[^"\\]*(?:\\.[^"\\]*)*" """,
     re.VERBOSE | re.DOTALL,
 )
 
@@ -82,17 +85,28 @@ _FAULTS = (
 def _tokens(line: str) -> Iterator[tuple[str, str]]:
     position = 0
     while position < len(line):
-        token = _TOKEN.match(line, position)
+        start = position
+        token = _TOKEN.match(line, start)
+        position = token.end() if token else _end_of_word(line, start)
         if token is None or token.lastgroup is None:
-            rest = line[position:]
-            fault = next(fault for start, fault in _FAULTS if rest.startswith(start))
-            raise NotUnderstood(f"{fault} (at {quoted(rest)})")
-        position = token.end()
-        # Bash takes digits and `{name}` there for a file descriptor, not for a word.
-        if token.lastgroup == "word" and line.startswith(("<", ">"), position):
-            raise NotUnderstood(f"{_REDIRECTIONS} (at {quoted(line[token.start() :])})")
-        if token.lastgroup not in ("blank", "comment"):
+            yield "word", line[start:position]
+        elif token.lastgroup not in ("blank", "comment"):
             yield token.lastgroup, token[0]
+
+
+def _end_of_word(line: str, start: int) -> int:
+    """Where the word ends that begins at `start`; raises NotUnderstood when none does."""
+    end = start
+    while part := _PART_OF_WORD.match(line, end):
+        end = part.end()
+    if end == start:
+        rest = line[start:]
+        fault = next(fault for sign, fault in _FAULTS if rest.startswith(sign))
+        raise NotUnderstood(f"{fault} (at {quoted(rest)})")
+    # Bash takes digits and `{name}` there for a file descriptor, not for a word.
+    if line.startswith(("<", ">"), end):
+        raise NotUnderstood(f"{_REDIRECTIONS} (at {quoted(line[start:])})")
+    return end
 
 
 def _refuse_invisible_characters(line: str) -> None:
