@@ -1,82 +1,18 @@
 """The link against a host on a real socket: lost answers, restarts, garbage, a newer harness."""
 
 import asyncio
-import contextlib
-import logging
 import shutil
-from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiohttp import web
 
 from hyperhive.harness.link import HiveGone, Link, Superseded, Times
-from hyperhive.protocol.answers import Welcome
 from hyperhive.protocol.errors import Busy, Forbidden, RemoteError, TooLarge, Unavailable
-from hyperhive.protocol.link import INVALID, SUPERSEDED
+from hyperhive.protocol.link import SUPERSEDED
 from tests.support.fake_host import FakeHost, Json, restarted
+from tests.support.linking import INSTANCE, QUICK, Heard, inject, running, send
 from tests.support.wait import wait_for
-
-QUICK = Times(connect=2.0, answer=2.0, again=0.05, first_pause=0.01, longest_pause=0.05, gone=0.3)
-INSTANCE = "instance-1"
-
-
-class Heard:
-    """A listener that remembers."""
-
-    def __init__(self) -> None:
-        self.turn: str | None = None
-        self.welcomes: list[Welcome] = []
-        self.pushes: list[tuple[str, dict[str, Any]]] = []
-
-    def welcome(self, welcome: Welcome) -> None:
-        self.welcomes.append(welcome)
-
-    def push(self, push: str, data: Mapping[str, Any]) -> None:
-        self.pushes.append((push, dict(data)))
-
-
-@pytest.fixture
-def heard() -> Heard:
-    return Heard()
-
-
-@pytest.fixture
-def socket(socket_dir: Path) -> Iterator[Path]:
-    directory = socket_dir / "run"
-    directory.mkdir()
-    yield directory / "hive.sock"
-    shutil.rmtree(directory, ignore_errors=True)
-
-
-@pytest.fixture
-async def host(socket: Path) -> AsyncIterator[FakeHost]:
-    async with FakeHost(socket) as host:
-        yield host
-
-
-@contextlib.asynccontextmanager
-async def running(link: Link) -> AsyncIterator[asyncio.Task[Any]]:
-    task = asyncio.create_task(link.run())
-    try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-@pytest.fixture
-async def link(host: FakeHost, heard: Heard) -> AsyncIterator[Link]:
-    """Connected, on a host that is there."""
-    link = Link(host.socket, INSTANCE, heard, QUICK)
-    async with running(link):
-        await wait_for(lambda: heard.welcomes, 5, "a welcome")
-        yield link
-
-
-async def send(link: Link, key: str, timeout: float = 5.0) -> Any:
-    return await link.request("send", {"to": "bob", "body": "hi", "key": key}, timeout)
 
 
 async def test_hello_says_who_and_which_turn(host: FakeHost, heard: Heard) -> None:
@@ -228,114 +164,3 @@ async def test_a_host_that_is_away_does_not_end_the_link(host: FakeHost, heard: 
             await asyncio.wait({task}, timeout=0.3)
         await host.linked(2)
         assert not task.done()
-
-
-GARBAGE = {
-    "not json": "}{",
-    "not an object": "[]",
-    "duplicate keys": '{"type": "push", "type": "push"}',
-    "nan": '{"type": "response", "id": 1, "ok": true, "result": NaN}',
-    "deep": '{"type":' + "[" * 5_000 + "]" * 5_000 + "}",
-    "bytes": b"\x00\xff",
-}
-HARMLESS = {
-    "unknown type": '{"type": "poem"}',
-    "no type": "{}",
-    "answer to nobody": '{"type": "response", "id": 99, "ok": true}',
-    "answer without id": '{"type": "response"}',
-    "odd id": '{"type": "response", "id": [1], "ok": true}',
-    "push without data": '{"type": "push", "push": "mail", "data": 3}',
-}
-
-
-async def inject(host: FakeHost, frame: str | bytes) -> None:
-    (ws,) = host.links
-    await (ws.send_str(frame) if isinstance(frame, str) else ws.send_bytes(frame))
-
-
-@pytest.mark.parametrize("frame", GARBAGE.values(), ids=GARBAGE)
-async def test_garbage_costs_the_connection_only(
-    host: FakeHost, link: Link, frame: str | bytes
-) -> None:
-    await inject(host, frame)
-    await host.linked(2)
-    assert await send(link, "k-1")
-
-
-@pytest.mark.parametrize("frame", HARMLESS.values(), ids=HARMLESS)
-async def test_what_is_not_understood_is_passed_over(
-    host: FakeHost, link: Link, frame: str
-) -> None:
-    await inject(host, frame)
-    assert await send(link, "k-1")
-    assert len(host.hellos) == 1
-
-
-async def test_a_malformed_refusal_is_still_a_refusal(host: FakeHost, link: Link) -> None:
-    """Its request must not wait for ever."""
-    host.silent = {"whoami"}
-    asking = asyncio.create_task(link.request("whoami", {}, 5))
-    await wait_for(lambda: host.calls_of("whoami"))
-    await inject(host, '{"type": "response", "id": 1, "error": "no"}')
-    with pytest.raises(RemoteError, match="malformed error"):
-        await asking
-
-
-@pytest.mark.parametrize(
-    "welcome",
-    ["}{", '{"type": "welcome"}', '{"type": "response", "id": 1}', b"x"],
-    ids=["not json", "no fields", "not a welcome", "bytes"],
-)
-async def test_a_bad_welcome_is_tried_again(
-    host: FakeHost, heard: Heard, caplog: pytest.LogCaptureFixture, welcome: str | bytes
-) -> None:
-    async def garble(ws: web.WebSocketResponse, hello: Json) -> None:
-        await (ws.send_str(welcome) if isinstance(welcome, str) else ws.send_bytes(welcome))
-        host.on_hello = None
-
-    host.on_hello = garble
-    with caplog.at_level(logging.WARNING):
-        async with running(Link(host.socket, INSTANCE, heard, QUICK)):
-            await wait_for(lambda: heard.welcomes)
-    assert "no link to the host" in caplog.text
-
-
-async def test_a_refused_hello_is_logged_once_and_tried_again(
-    host: FakeHost, heard: Heard, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def refuse(ws: web.WebSocketResponse, hello: Json) -> None:
-        await ws.close(code=INVALID, message=b"protocol 1 is too old")
-
-    host.on_hello = refuse
-    with caplog.at_level(logging.WARNING):
-        async with running(Link(host.socket, INSTANCE, heard, QUICK)):
-            await wait_for(lambda: len(host.hellos) >= 3)
-    assert caplog.text.count("code 4002 protocol 1 is too old") == 1
-
-
-async def test_a_host_that_says_nothing_is_left(socket: Path, heard: Heard) -> None:
-    hellos = 0
-
-    async def ignore(ws: web.WebSocketResponse, hello: Json) -> None:
-        nonlocal hellos
-        hellos += 1
-        await ws.receive()
-
-    impatient = Times(connect=0.05, first_pause=0.01, longest_pause=0.01)
-    async with FakeHost(socket) as host:
-        host.on_hello = ignore
-        async with running(Link(socket, INSTANCE, heard, impatient)):
-            await wait_for(lambda: hellos >= 2)
-
-
-async def test_a_host_that_hangs_is_left(host: FakeHost, heard: Heard) -> None:
-    """Its kernel still answers connects; only missing pongs tell."""
-
-    async def hang(ws: web.WebSocketResponse, hello: Json) -> None:
-        await ws.send_json(host.welcome(hello))
-        await host.stopped.wait()
-
-    impatient = Times(ping=0.1, first_pause=0.01, longest_pause=0.01)
-    host.on_hello = hang
-    async with running(Link(host.socket, INSTANCE, heard, impatient)):
-        await wait_for(lambda: len(host.hellos) >= 2)

@@ -1,45 +1,18 @@
 """The turn loop with the real Claude Code: mail in, tools, ends, settings, trouble midway."""
 
-import contextlib
-import os
-import signal
 from pathlib import Path
 
 import pytest
 
 from hyperhive.harness.envelope import parse_envelope
-from hyperhive.protocol.errors import Forbidden, StorageFull
-from tests.support.claude import MODEL, OTHER_MODEL
+from hyperhive.protocol.errors import StorageFull
 from tests.support.fake_host import restarted
 from tests.support.scripted_model import Reply, Request, failure, prompt_too_long, text, tool
+from tests.support.turns import ANY_COMMAND, UNTIL_TOLD, go, until_begun
 from tests.support.wait import wait_for
-from tests.support.working import Working, working
+from tests.support.working import working
 
 pytestmark = pytest.mark.claude
-
-ANY_COMMAND = {"allowedBash": ["*"]}
-UNTIL_TOLD = "touch begun; until [ -e go ]; do sleep 0.02; done; echo went"
-
-
-async def until_begun(w: Working) -> None:
-    await wait_for((w.workspace / "begun").exists, 30, "the command to begin")
-
-
-def claude_runs(w: Working) -> list[int]:
-    """Pids of the Claude Code of this agent."""
-    home = f"HOME={w.options.home}".encode()
-    found = []
-    for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            if b"--permission-prompt-tool" in (entry / "cmdline").read_bytes() and home in (
-                entry / "environ"
-            ).read_bytes().split(b"\0"):
-                found.append(int(entry.name))
-    return found
-
-
-def go(w: Working) -> None:
-    (w.workspace / "go").touch()
 
 
 async def test_mail_becomes_a_turn_with_tools_and_an_end(socket_dir: Path) -> None:
@@ -227,116 +200,3 @@ async def test_a_message_that_never_fits_blocks_nothing_after_it(socket_dir: Pat
             await w.host.mail(body)
             results.append((await w.host.wait_for_end(number)).end["result"])
         assert results == ["failed", "clean"]
-
-
-async def test_a_model_change_holds_from_the_next_turn_on(socket_dir: Path) -> None:
-    async with working(socket_dir, [text("ok")]) as w:
-        await w.host.mail("one")
-        await w.host.wait_for_end()
-        w.host.model = OTHER_MODEL
-        await w.host.mail("two")
-        await w.host.wait_for_end(2)
-        assert [request.model for request in w.model.turns] == [MODEL, OTHER_MODEL]
-        assert len(w.host.hellos) == 1
-        assert '"body": "one"' in w.model.turns[-1].all_text, "the conversation went on"
-
-
-async def test_settings_hold_from_the_next_turn_on(socket_dir: Path) -> None:
-    script = [
-        tool("Bash", command="touch first"),
-        text("ok"),
-        tool("Bash", command="touch second"),
-        text("ok"),
-    ]
-    async with working(socket_dir, script) as w:
-        await w.host.mail("one")
-        await w.host.wait_for_end()
-        await w.host.change_settings(allowedBash=["touch *"], prompt="You like files.")
-        await w.host.mail("two")
-        await w.host.wait_for_end(2)
-        assert not (w.workspace / "first").exists()
-        assert (w.workspace / "second").exists()
-        assert "You like files." not in w.model.turns[0].system_text
-        assert "You like files." in w.model.turns[-1].system_text
-        assert '"body": "one"' in w.model.turns[-1].all_text, "the conversation went on"
-
-
-async def test_a_new_session_knows_nothing_of_before(socket_dir: Path) -> None:
-    async with working(socket_dir, [text("ok")]) as w:
-        await w.host.mail("one")
-        first = await w.host.wait_for_end()
-        await w.host.push("new_session")
-        await w.host.mail("two")
-        second = await w.host.wait_for_end(2)
-        assert '"body": "one"' not in w.model.turns[-1].all_text
-        assert first.end["session"] != second.end["session"]
-
-
-async def test_a_restarted_harness_goes_on_with_the_conversation(socket_dir: Path) -> None:
-    async with working(socket_dir, [text("ok")]) as w:
-        await w.host.mail("one")
-        await w.host.wait_for_end()
-    async with working(socket_dir, [text("ok")]) as w:
-        await w.host.mail("two")
-        await w.host.wait_for_end()
-        assert '"body": "one"' in w.model.turns[-1].all_text
-
-
-async def test_an_idle_claude_is_let_go_and_comes_back(socket_dir: Path) -> None:
-    async with working(socket_dir, [text("ok")], options={"idle_release": 0.3}) as w:
-        await w.host.mail("one")
-        await w.host.wait_for_end()
-        await wait_for(lambda: not claude_runs(w), 10, "the process to be released")
-        await w.host.mail("two")
-        await w.host.wait_for_end(2)
-        assert '"body": "one"' in w.model.turns[-1].all_text
-
-
-@pytest.mark.parametrize("option", ["turn_silence", "turn_limit"])
-async def test_a_turn_that_hangs_fails(socket_dir: Path, option: str) -> None:
-    script = [tool("Bash", command=UNTIL_TOLD), text("ok")]
-    limits = {option: 2.0}
-    async with working(socket_dir, script, options=limits, settings=ANY_COMMAND) as w:
-        await w.host.mail("one")
-        turn = await w.host.wait_for_end()
-        assert turn.end["result"] == "failed"
-        assert "broken off" in turn.end["error"]
-        await w.host.mail("two")
-        turn = await w.host.wait_for_end(2)
-        assert turn.end["result"] == "clean"
-
-
-async def test_a_claude_that_dies_fails_its_turn_only(socket_dir: Path) -> None:
-    script = [tool("Bash", command=UNTIL_TOLD), text("ok")]
-    async with working(socket_dir, script, settings=ANY_COMMAND) as w:
-        await w.host.mail("one")
-        await until_begun(w)
-        for pid in claude_runs(w):
-            os.kill(pid, signal.SIGKILL)
-        turn = await w.host.wait_for_end()
-        assert turn.end["result"] == "failed"
-        assert "Claude Code" in turn.end["error"]
-        await w.host.mail("two")
-        turn = await w.host.wait_for_end(2)
-        assert turn.end["result"] == "clean"
-
-
-async def test_a_refused_end_does_not_stop_the_loop(socket_dir: Path) -> None:
-    async with working(socket_dir, [text("ok")]) as w:
-        w.host.refuse["turn_end"] = Forbidden()
-        await w.host.mail("one")
-        await wait_for(lambda: w.host.calls_of("turn_end"), 30)
-        w.host.refuse.clear()
-        await w.host.mail("two")
-        await w.host.wait_for_end()
-
-
-async def test_an_answer_to_turn_begin_that_cannot_be_read_fails_the_turn(
-    socket_dir: Path,
-) -> None:
-    async with working(socket_dir, [text("ok")]) as w:
-        w.host.results["turn_begin"] = {"messages": "many"}
-        await w.host.push("mail")
-        await wait_for(lambda: w.host.calls_of("turn_begin"), 10)
-        await wait_for(lambda: w.host.calls_of("turn_end"), 10)
-        assert "messages" in w.host.calls_of("turn_end")[0]["error"]
