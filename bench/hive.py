@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import signal
 import subprocess
 import sys
@@ -14,8 +15,6 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from hyperhive.admin.client import AdminClient
 from hyperhive.harness.link import Link
@@ -105,7 +104,7 @@ async def running_hive(agents: int, upstream: str = "http://127.0.0.1:9") -> Asy
             "manager": off,
             "agents": dict.fromkeys(names, off),
         }
-        (root / "config.yaml").write_text(yaml.safe_dump(config))
+        (root / "config.yaml").write_text(json.dumps(config))  # JSON is YAML
         process = _start(root)
         try:
             await _wait_ready(root / "service.log", process)
