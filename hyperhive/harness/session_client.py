@@ -74,7 +74,7 @@ class ClaudeClient:
             system_prompt={"type": "custom", "prompt": "in a file", "snapshot": False},
             mcp_servers={**servers},
             hooks={"PreToolUse": [HookMatcher(hooks=[self._decide], on_failure="block")]},
-            can_use_tool=_refuse_what_is_asked,
+            can_use_tool=self._refuse_what_is_asked,
         )
 
     async def start(self) -> None:
@@ -189,16 +189,19 @@ class ClaudeClient:
             }
         }
 
+    async def _refuse_what_is_asked(
+        self, name: str, arguments: dict[str, object], context: ToolPermissionContext
+    ) -> PermissionResultDeny:
+        """What the hook allowed and Claude Code would still ask a person about."""
+        reason = "Refused: Claude Code would ask a person, and there is none."
+        if context.decision_reason:
+            reason += f" It says: {context.decision_reason}"
+        self._note_refusal(context.tool_use_id, reason)
+        return PermissionResultDeny(message=reason)
+
     def _note_refusal(self, tool_use_id: str | None, reason: str) -> None:
         if self._reader is not None and tool_use_id is not None:
             self._reader.refused(tool_use_id, reason)
-
-
-async def _refuse_what_is_asked(
-    name: str, arguments: dict[str, object], context: ToolPermissionContext
-) -> PermissionResultDeny:
-    """What the hook allowed and Claude Code would still ask a person about."""
-    return PermissionResultDeny(message="Refused: Claude Code would ask a person, there is none.")
 
 
 async def _user_message(

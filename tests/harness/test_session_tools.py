@@ -127,6 +127,18 @@ async def test_a_policy_that_raises_refuses(tmp_path: Path) -> None:
         assert b.texts("tool_result") == []
 
 
+async def test_what_a_person_would_be_asked_is_refused_and_says_why(tmp_path: Path) -> None:
+    """The hook's yes is not the last word: Claude Code itself guards some files."""
+    script = [tool("Bash", command="echo x > .git/hooks/pre-commit"), text("done")]
+    async with bench(tmp_path, script, listed("*")) as b:
+        assert (await b.run()).clean
+        [refusal] = b.texts("tool_refused")
+        assert refusal.startswith("Refused: Claude Code would ask a person, and there is none.")
+        assert "sensitive file" in refusal
+        assert refusal in b.model.turns[1].tool_results[0]
+        assert list(b.workspace.iterdir()) == []
+
+
 async def test_the_policy_is_asked_about_every_tool(tmp_path: Path) -> None:
     asked, calls = [], list[str]()
 
