@@ -33,9 +33,10 @@ class Events:
             return self._events(
                 "SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?", seq, limit
             )
+        # By number: those who follow are near the end, and every event would pay for an index.
         return self._events(
-            "SELECT * FROM events WHERE agent = ? AND seq > ? ORDER BY seq LIMIT ?",
-            *(agent, seq, limit),
+            "SELECT * FROM events WHERE seq > ? AND agent = ? ORDER BY seq LIMIT ?",
+            *(seq, agent, limit),
         )
 
     def last(self) -> int:

@@ -84,8 +84,14 @@ class Messages(Queue):
             )
         return self._deliveries(
             "SELECT * FROM delivery_rows WHERE id IN ("
-            "  SELECT id FROM deliveries WHERE recipient_id = ?1 AND id < ?2"
-            "  UNION SELECT id FROM deliveries WHERE sender_id = ?1 AND id < ?2"
+            "  SELECT * FROM (SELECT id FROM deliveries INDEXED BY deliveries_inbox"
+            "    WHERE recipient_id = ?1 AND settled_at IS NOT NULL AND id < ?2"
+            "    ORDER BY id DESC LIMIT ?3)"
+            "  UNION SELECT * FROM (SELECT id FROM deliveries INDEXED BY deliveries_sent"
+            "    WHERE sender_id = ?1 AND settled_at IS NOT NULL AND id < ?2"
+            "    ORDER BY id DESC LIMIT ?3)"
+            "  UNION SELECT id FROM deliveries INDEXED BY deliveries_queue"
+            "    WHERE settled_at IS NULL AND (recipient_id = ?1 OR sender_id = ?1) AND id < ?2"
             "  ORDER BY id DESC LIMIT ?3"
             ") ORDER BY id DESC",
             *(agent_id, below, limit),
@@ -93,7 +99,13 @@ class Messages(Queue):
 
     def inbox(self, recipient_id: int, *, limit: int = 50) -> list[Delivery]:
         return self._deliveries(
-            "SELECT * FROM delivery_rows WHERE recipient_id = ? ORDER BY id DESC LIMIT ?",
+            "SELECT * FROM delivery_rows WHERE id IN ("
+            "  SELECT * FROM (SELECT id FROM deliveries INDEXED BY deliveries_inbox"
+            "    WHERE recipient_id = ?1 AND settled_at IS NOT NULL ORDER BY id DESC LIMIT ?2)"
+            "  UNION SELECT id FROM deliveries INDEXED BY deliveries_queue"
+            "    WHERE recipient_id = ?1 AND settled_at IS NULL"
+            "  ORDER BY id DESC LIMIT ?2"
+            ") ORDER BY id DESC",
             *(recipient_id, limit),
         )
 

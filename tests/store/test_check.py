@@ -202,7 +202,7 @@ async def test_an_index_without_its_row_is_found_after_a_crash(closed: Path) -> 
     """What a log of another copy does; `quick_check` alone would not see it."""
     with closing(sqlite3.connect(closed, isolation_level=None)) as connection:
         connection.execute("PRAGMA writable_schema = ON")
-        where = "name = 'deliveries_sent'"
+        where = "name = 'deliveries_message'"
         (sql,) = connection.execute(f"SELECT sql FROM sqlite_schema WHERE {where}").fetchone()
         connection.execute(f"UPDATE sqlite_schema SET sql = ? || ' WHERE 0' WHERE {where}", (sql,))
     with closing(sqlite3.connect(closed, isolation_level=None)) as connection:
@@ -210,7 +210,7 @@ async def test_an_index_without_its_row_is_found_after_a_crash(closed: Path) -> 
         connection.execute("PRAGMA writable_schema = ON")
         connection.execute(f"UPDATE sqlite_schema SET sql = ? WHERE {where}", (sql,))
     closed.with_name("hive.db.lock").write_text("open")
-    assert "damaged (wrong # of entries in index deliveries_sent)" in await refusal(closed)
+    assert "damaged (wrong # of entries in index deliveries_message)" in await refusal(closed)
 
 
 async def test_a_check_that_takes_too_long_is_stopped(

@@ -55,20 +55,28 @@ def test_recent_mail_is_paged_newest_first(tx: Rows) -> None:
     assert [d.id for d in tx.messages.recent(limit=9, before=page[-1].id)] == ids[2::-1]
 
 
-def test_recent_mail_of_one_agent_is_what_it_sent_or_received(tx: Rows) -> None:
+@pytest.mark.parametrize("settled", [(), (0, 2), (1, 3), (0, 1, 2, 3)])
+def test_recent_mail_of_one_agent_is_what_it_sent_or_received(
+    tx: Rows, settled: tuple[int, ...]
+) -> None:
     sent = given.mail(tx, sender=1, to=2)
-    given.mail(tx, sender=2, to=3)
+    other = given.mail(tx, sender=2, to=3)
     received = given.mail(tx, sender=3, to=1)
     to_itself = given.mail(tx, sender=1, to=1)
+    ids = [(sent, other, received, to_itself)[index] for index in settled]
+    tx.messages.settle(ids, "acked", "", 9.0)
     assert [d.id for d in tx.messages.recent(1)] == [to_itself, received, sent]
     assert [d.id for d in tx.messages.recent(1, limit=1)] == [to_itself]
     assert [d.id for d in tx.messages.recent(1, before=received)] == [sent]
 
 
 def test_an_inbox_is_what_one_agent_received(tx: Rows) -> None:
-    received = [given.mail(tx, to=1, sender=2) for _ in range(3)]
+    received = [given.mail(tx, to=1, sender=2) for _ in range(4)]
     given.mail(tx, to=2, sender=1)
-    assert [d.id for d in tx.messages.inbox(1, limit=2)] == received[:0:-1]
+    tx.messages.lease(received[:1], "i", "t")
+    tx.messages.settle(received[2:3], "acked", "", 9.0)
+    assert [d.id for d in tx.messages.inbox(1)] == received[::-1]
+    assert [d.id for d in tx.messages.inbox(1, limit=2)] == received[:1:-1]
 
 
 @pytest.mark.parametrize("state", ["acked", "dead", "expired", "undeliverable"])

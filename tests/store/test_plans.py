@@ -30,6 +30,8 @@ THROUGH = {
     "leased": "deliveries_turn",
     "expired": "deliveries_expiring (expires_boot=? AND expires_boottime<?",
     "queued": "deliveries_queue (recipient_id=?",
+    "recent of one": "deliveries_sent (sender_id=? AND rowid<?",
+    "inbox": "deliveries_inbox (recipient_id=?",
     "in_state accepted": "deliveries_queue",
     "in_state dead": "deliveries_failed (state=?",
     "turns.open": "turns_open",

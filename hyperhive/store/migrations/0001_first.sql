@@ -71,10 +71,11 @@ CREATE TABLE deliveries (
     settled_at REAL                 -- null exactly while accepted or leased
 ) STRICT;
 CREATE UNIQUE INDEX deliveries_message ON deliveries (message_id, recipient_id);
-CREATE INDEX deliveries_inbox ON deliveries (recipient_id);
-CREATE INDEX deliveries_sent ON deliveries (sender_id);
-CREATE INDEX deliveries_queue ON deliveries (recipient_id, state)
+CREATE INDEX deliveries_queue ON deliveries (recipient_id, state, id, sender_id)
     WHERE settled_at IS NULL;
+-- Of what is settled only: a turn settles many rows at once, so a send has two pages less to write.
+CREATE INDEX deliveries_inbox ON deliveries (recipient_id) WHERE settled_at IS NOT NULL;
+CREATE INDEX deliveries_sent ON deliveries (sender_id) WHERE settled_at IS NOT NULL;
 CREATE INDEX deliveries_repeats ON deliveries (recipient_id, coalesce)
     WHERE settled_at IS NULL AND coalesce != '';
 CREATE INDEX deliveries_expiring ON deliveries (expires_boot, expires_boottime)
@@ -206,7 +207,6 @@ CREATE TABLE events (
     agent TEXT,
     data TEXT NOT NULL              -- JSON object
 ) STRICT;
-CREATE INDEX events_agent ON events (agent) WHERE agent IS NOT NULL;
 CREATE INDEX events_turn_log ON events (agent) WHERE kind GLOB 'turn_*';
 CREATE INDEX events_crash ON events (agent, at) WHERE kind = 'crash';
 CREATE INDEX events_turn_age ON events (at) WHERE kind GLOB 'turn_*';
