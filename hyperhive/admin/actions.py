@@ -7,6 +7,7 @@ from typing import Any
 
 from hyperhive.admin import verbs
 from hyperhive.admin.context import Context
+from hyperhive.admin.queries import find
 from hyperhive.hive.mail import OPERATOR_SENDER
 from hyperhive.hive.records import Operation
 from hyperhive.hive.views import approval_view, operation_view
@@ -83,12 +84,12 @@ async def model(context: Context, request: verbs.SetModel) -> Answer:
 
 async def cancel_turn(context: Context, request: verbs.ByName) -> Answer:
     """Interrupt the running turn."""
-    return _pushed(context, request.name, "cancel")
+    return await _pushed(context, request.name, "cancel")
 
 
 async def new_session(context: Context, request: verbs.ByName) -> Answer:
     """Have the agent forget its conversation before its next turn."""
-    return _pushed(context, request.name, "new_session")
+    return await _pushed(context, request.name, "new_session")
 
 
 async def login_code(context: Context, _: verbs.Nothing) -> Answer:
@@ -100,7 +101,8 @@ def _ordered(operation: Operation) -> Answer:
     return operation_view(operation)
 
 
-def _pushed(context: Context, name: str, push: str) -> Answer:
+async def _pushed(context: Context, name: str, push: str) -> Answer:
+    await context.hive.store.read(lambda tx: find(tx, name))
     if not context.push(name, push):
         raise Conflict(f"{name} is not connected now")
     return {"agent": name, "sent": push}

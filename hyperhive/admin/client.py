@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +14,10 @@ from typing import Any
 import aiohttp
 
 from hyperhive.protocol.errors import Unavailable, from_json
+
+_FAILURES = (TimeoutError, aiohttp.ClientError, OSError)
+_MAX_LINE = 1024 * 1024
+"""Bytes of the longest event."""
 
 CALL_SECONDS = 200.0
 """Longer than the longest verb, a `debug_recv` that waits."""
@@ -32,6 +38,7 @@ class AdminClient(AbstractAsyncContextManager["AdminClient"]):
         self._session = aiohttp.ClientSession(
             connector=aiohttp.UnixConnector(path=str(self._socket)),
             timeout=aiohttp.ClientTimeout(total=CALL_SECONDS),
+            read_bufsize=_MAX_LINE,
         )
         return self
 
@@ -45,15 +52,15 @@ class AdminClient(AbstractAsyncContextManager["AdminClient"]):
             await self._session.close()
 
     async def call(self, verb: str, **arguments: Any) -> dict[str, Any]:
-        """One verb. Raises NoService."""
+        """One verb. Raises NoService when no service answers."""
         assert self._session is not None, "use it as an async context manager"
         try:
             async with self._session.post(f"http://admin/v1/{verb}", json=arguments) as response:
-                return _unwrap(await response.json())
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise self._unavailable(error) from None
+                return self._unwrap(await response.read())
+        except _FAILURES as error:
+            raise self._no_service(error) from None
 
-    async def events(self, after: int | None = None) -> AsyncIterator[dict[str, Any]]:
+    async def events(self, after: int | None = None) -> AsyncGenerator[dict[str, Any], None]:
         """Events from the one after `after` on (default: from now), for ever.
 
         A last item `{"reset": true}` says that the place is no longer in the log.
@@ -66,23 +73,30 @@ class AdminClient(AbstractAsyncContextManager["AdminClient"]):
                 "http://admin/v1/events", params=query, timeout=forever
             ) as response:
                 if response.status != 200:
-                    _unwrap(await response.json())
+                    self._unwrap(await response.read())
                 async for line in response.content:
-                    yield json.loads(line)
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise self._unavailable(error) from None
+                    yield self._unwrap(line)
+        except _FAILURES as error:
+            raise self._no_service(error) from None
 
-    def _unavailable(self, error: BaseException) -> NoService:
-        cause = str(error) or type(error).__name__
-        return NoService(
-            f"no hyperhive service answers at {self._socket} ({cause}); "
-            "is it running, and may you use its socket?"
-        )
+    def _unwrap(self, data: bytes) -> dict[str, Any]:
+        """The answer, or the error in it as an exception."""
+        try:
+            document = json.loads(data)
+        except (ValueError, RecursionError):
+            document = None
+        if not isinstance(document, dict):
+            raise NoService(f"what answers at {self._socket} is not hyperhive; see --socket")
+        if isinstance(document.get("error"), dict):
+            raise from_json(document["error"])
+        return document
 
-
-def _unwrap(document: Any) -> dict[str, Any]:
-    if not isinstance(document, dict):
-        raise Unavailable("the service's answer cannot be read")
-    if "error" in document and isinstance(document["error"], dict):
-        raise from_json(document["error"])
-    return document
+    def _no_service(self, error: BaseException) -> NoService:
+        cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+        number = cause.errno if isinstance(cause, OSError) else None
+        said = os.strerror(number) if number else str(cause) or type(cause).__name__
+        if number in (errno.EACCES, errno.EPERM):
+            remedy = "only its owner may use it, and the members of the group hyperhive-admin"
+        else:
+            remedy = "is one running (`hyperhive serve`), and is this its socket (--socket)?"
+        return NoService(f"no hyperhive service answers at {self._socket}: {said}; {remedy}")
