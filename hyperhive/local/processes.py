@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -114,22 +115,32 @@ async def end_all(
             await asyncio.sleep(0.02 if waited < 0.2 else 0.1)
 
 
+_KILL_USER = """
+import os, signal, sys
+user, spare = int(sys.argv[1]), int(sys.argv[2])
+os.setgroups([])
+os.setresgid(spare, spare, spare)
+os.setresuid(spare, user, spare)
+os.kill(-1, signal.SIGKILL)
+"""
+_SPARE = 32_768
+"""Added to an agent's uid: one in its range that nothing runs under."""
+
+
 def kill_user(uid: int) -> None:
     """SIGKILL every process of a user in one step of the kernel, which no fork escapes (kill(2)).
 
-    Needs root. A program of that user could stop the one that does it, hence the timeout.
+    Needs root. Only the effective uid of what does it is the user's, which is enough to send the
+    signal; by the real and the saved one, it cannot be killed or stopped by the user before.
     """
     with suppress(OSError, subprocess.TimeoutExpired):  # who calls this looks what is left
         subprocess.run(
-            ["/bin/sh", "-c", "kill -KILL -1"],
-            user=uid,
-            group=uid,
-            extra_groups=[],
+            [sys.executable, "-I", "-S", "-c", _KILL_USER, str(uid), str(uid + _SPARE)],
             env={},
             cwd="/",
             stdin=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            timeout=1.0,
+            timeout=5.0,
             check=False,
         )
 

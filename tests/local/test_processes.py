@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -139,3 +140,35 @@ async def test_a_user_is_killed_whole_and_nobody_else(sleeper: Child) -> None:
         assert other.poll() is None
         other.kill()
     assert sleeper.process.poll() is None
+
+
+_KILLS_ITS_OWN = """
+import os, signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("up", flush=True)
+while True:
+    if os.fork():
+        os._exit(0)
+    os.kill(-1, signal.SIGKILL)
+"""
+
+
+@pytest.mark.root
+async def test_a_user_cannot_kill_what_is_to_kill_it() -> None:
+    """It forks for ever, and each time kills all others of its uid, the executioner too."""
+    uid = 1_900_000_001
+    argv = [sys.executable, "-I", "-S", "-c", _KILLS_ITS_OWN]
+    start = partial(subprocess.Popen, argv, user=uid, group=uid, extra_groups=[])
+    for _ in range(5):
+        held, hold = os.pipe()
+        try:
+            with start(stdout=hold) as first:
+                os.close(hold)
+                assert await asyncio.to_thread(os.read, held, 3) == b"up\n"
+                first.wait(10)
+            await asyncio.to_thread(processes.kill_user, uid)
+            ended, _, _ = select.select([held], [], [], 5)
+            assert ended  # the last one that could write has gone
+            assert os.read(held, 1) == b""
+        finally:
+            os.close(held)
