@@ -192,7 +192,8 @@ def is_system(delivery: Delivery) -> bool:
 
 
 async def open_world(path: Path, rules_of: Policy | None = None) -> World:
-    database = await Database.open(path, Tuning(reserve_bytes=2**20))
+    # No test here cuts the power, and some open a hundred databases.
+    database = await Database.open(path, Tuning(reserve_bytes=2**20, synchronous="NORMAL"))
     world = World(database, rules_of or policy())
     await world.hive.recover()
     return world

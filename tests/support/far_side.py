@@ -1,5 +1,6 @@
 """The other side of the runtime's and the gateway's ports, in memory: what runs, what is open."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
@@ -27,11 +28,11 @@ class FakeRuntime:
         self.runs: dict[str, Invocation] = {}
         self.files: set[str] = set()
         self.history: list[str] = []
-        """`start alice run-1`, `stop alice run-1` and `purge alice`, as they took effect."""
+        """`start alice-1`, `stop alice-1` and `purge alice`, as they took effect."""
         self.refusals: dict[str, str] = {}
         self.step: Step = go_on
         self._listeners: list[Callable[[Ended], None]] = []
-        self._count = 0
+        self._counts: Counter[str] = Counter()
 
     async def running(self) -> dict[str, Invocation]:
         await self.step("running")
@@ -40,10 +41,11 @@ class FakeRuntime:
     async def start(self, agent: Agent) -> Invocation:
         await self._begin("start")
         if agent.name not in self.runs:
-            self._count += 1
-            self.runs[agent.name] = Invocation(agent.name, f"run-{self._count}", 0.0)
+            self._counts[agent.name] += 1
+            run = f"{agent.name}-{self._counts[agent.name]}"
+            self.runs[agent.name] = Invocation(agent.name, run, 0.0)
             self.files.add(agent.name)
-            self.history.append(f"start {agent.name} run-{self._count}")
+            self.history.append(f"start {run}")
         await self.step("started")
         return self.runs[agent.name]
 
@@ -51,7 +53,7 @@ class FakeRuntime:
         await self._begin("stop")
         run = self.runs.get(agent)
         if run is not None and invocation in (None, run.id):
-            self.history.append(f"stop {agent} {run.id}")
+            self.history.append(f"stop {run.id}")
             self.end(agent, "killed", -15)
         await self.step("stopped")
 
