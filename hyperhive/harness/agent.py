@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from hyperhive.harness.bash_policy import Decision
 from hyperhive.harness.prompt import Places, system_prompt
@@ -83,6 +84,8 @@ class Agent:
             allowed_tools=settings.allowed_tools,
             allowed_bash=parse_bash_patterns(settings.allowed_bash),
             mcp_servers=frozenset({*own, *settings.extra_mcp_servers}),
+            home=Path(self._session.options.environment["HOME"]),
+            workspace=self._session.options.workspace,
         )
         self._session.options = replace(
             self._session.options,

@@ -9,15 +9,26 @@ import signal
 import time
 from pathlib import Path
 
-PR_SET_CHILD_SUBREAPER = 36  # prctl(2), from linux/prctl.h
+# prctl(2), from linux/prctl.h
+PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
 _PAUSE = 0.01
 
 
 def become_subreaper() -> None:
     """What a dead child leaves running is ours, not init's, and can be found and ended."""
+    _prctl(PR_SET_CHILD_SUBREAPER)
+
+
+def give_up_new_privileges() -> None:
+    """From here on no setuid program gives any; a container says so already, a process does not."""
+    _prctl(PR_SET_NO_NEW_PRIVS)
+
+
+def _prctl(option: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+    if libc.prctl(option, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl({option})")
 
 
 def children(pid: int | None = None) -> set[int]:

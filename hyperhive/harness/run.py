@@ -12,7 +12,11 @@ import uuid
 from hyperhive.harness.link import HiveGone, Link, Superseded
 from hyperhive.harness.options import Options
 from hyperhive.harness.orders import Orders
-from hyperhive.harness.processes import become_subreaper, kill_children
+from hyperhive.harness.processes import (
+    become_subreaper,
+    give_up_new_privileges,
+    kill_children,
+)
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +30,7 @@ STOP_SECONDS = 4.0
 def run(options: Options) -> int:
     """Run until told to end; returns the exit status."""
     become_subreaper()
+    give_up_new_privileges()
     try:
         return asyncio.run(_run(options))
     finally:

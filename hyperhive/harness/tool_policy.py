@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from hyperhive.harness.bash_policy import Decision, decide
+from hyperhive.harness.startup_files import runs_later
 from hyperhive.protocol.errors import InvalidField
 from hyperhive.protocol.patterns import BashPattern
 
@@ -15,6 +17,8 @@ _SHELL_TOOLS = {
     "Monitor": frozenset({"command", "description", "timeout_ms", "persistent"}),
 }
 """Tools that run `command` in Bash, and the fields that do not change what is run or how."""
+
+_READERS = ("Read", "Glob", "Grep")
 
 # Without a double or outer underscore, the first `__` after the name ends it.
 _SERVER_NAME = re.compile(r"[A-Za-z0-9]+(?:[_-][A-Za-z0-9]+)*")
@@ -27,6 +31,8 @@ class ToolPolicy:
     allowed_tools: tuple[str, ...]
     allowed_bash: tuple[BashPattern, ...]
     mcp_servers: frozenset[str]
+    home: Path = Path("/home/agent")
+    workspace: Path = Path("/workspace")
 
     def __post_init__(self) -> None:
         for name in self.mcp_servers:
@@ -51,6 +57,18 @@ def decide_tool(name: str, tool_input: Mapping[str, object], policy: ToolPolicy)
         return Decision(
             False, f"Refused: commands may be run by Bash only, not by the tool {_short(name)}."
         )
+    return _decide_file(name, tool_input, policy)
+
+
+def _decide_file(name: str, tool_input: Mapping[str, object], policy: ToolPolicy) -> Decision:
+    """Files may be written anywhere but where that would be a way round the list of commands."""
+    if name not in _READERS and not any(p.allows_everything for p in policy.allowed_bash):
+        for field in ("file_path", "notebook_path", "path"):
+            path = tool_input.get(field)
+            if isinstance(path, str) and runs_later(path, policy.home, policy.workspace):
+                return Decision(
+                    False, f"Refused: what stands in {_short(path)} would run with the next shell."
+                )
     return Decision(True, "the tool is allowed")
 
 

@@ -121,6 +121,8 @@ async def test_agents_cannot_read_each_other(start_swarm: Start) -> None:
         uids = {name: _uid(swarm.root / "agents" / name / "home") for name in ("alice", "bob")}
         assert uids["alice"] != uids["bob"]
         assert 0 not in uids.values()
+        for pid in swarm.harness_pids().values():
+            assert "NoNewPrivs:\t1" in Path(f"/proc/{pid}/status").read_text()
         home = swarm.root / "agents" / "bob" / "home"
         assert home.stat().st_mode & 0o077 == 0
         for secret in ("credential", "service", "run/admin.sock"):
