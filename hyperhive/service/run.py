@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -41,6 +42,8 @@ def serve(config: Config, *, unsafe_local: bool, announce: Callable[[str], None]
     at a keyboard, stops them.
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # every agent may have 64 connections
     asyncio.run(_serve(config, unsafe_local, announce))
 
 
