@@ -10,7 +10,7 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
-from hyperhive.store.failures import DatabaseRefused
+from hyperhive.store.failures import DatabaseRefused, error_code
 from hyperhive.store.lock import Lock
 from hyperhive.store.schema import APPLICATION_ID, commits, expected_objects, objects, version
 from hyperhive.store.tuning import Tuning
@@ -99,7 +99,7 @@ def _damage(connection: sqlite3.Connection, pragma: str, seconds: float) -> str 
     try:
         (finding,) = connection.execute(f"PRAGMA {pragma}(1)").fetchone()
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+        if error_code(error) != sqlite3.SQLITE_INTERRUPT:
             raise
         log.warning("the check of the database was stopped after %s s; no damage so far", seconds)
         return None

@@ -36,7 +36,7 @@ class DatabaseRefused(StorageError):
 
 def typed(error: sqlite3.Error) -> HiveError | None:
     """The error for callers; None when the statement is at fault, not the storage."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    code = error_code(error)
     primary = code & 0xFF
     if code in _NO_ROOM:
         return StorageFull("no space left for the database; free some space on its disk")
@@ -47,14 +47,20 @@ def typed(error: sqlite3.Error) -> HiveError | None:
     if primary == sqlite3.SQLITE_NOMEM:
         return Busy("there is not enough memory for the database; try again")
     if primary in _UNSOUND:
-        return StorageError(f"the database failed: {error} ({error_name(error)})")
+        return StorageError(f"the database failed: {error} ({error.sqlite_errorname})")
     return None
 
 
-def error_name(error: sqlite3.Error) -> str:
-    return getattr(error, "sqlite_errorname", type(error).__name__)
+def error_code(error: sqlite3.Error) -> int:
+    """The extended result code; errors that Python raises by itself have none."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
 
 
 def deliverable(error: Exception) -> Exception:
-    """What a future accepts: not StopIteration, which only a mistake lets out of a function."""
-    return RuntimeError(repr(error)) if isinstance(error, StopIteration) else error
+    """For a caller whose own function raised it."""
+    if isinstance(error, StopIteration):  # only by mistake, but a future does not accept it
+        return RuntimeError(repr(error))
+    if isinstance(error, sqlite3.OperationalError) and not hasattr(error, "sqlite_errorcode"):
+        # Not of SQLite but of Python, on reading bytes that are not UTF-8.
+        return StorageError(f"a text in the database is damaged: {error}")
+    return error

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from hyperhive.hive.ports import Transaction
-from hyperhive.store.failures import deliverable, typed
+from hyperhive.store.failures import deliverable, error_code, typed
 from hyperhive.store.transaction import rows_of
 
 T = TypeVar("T")
@@ -33,13 +33,11 @@ class Reader:
             self._connection.execute("BEGIN")
             return query(self._rows)
         except sqlite3.Error as error:
-            failure = typed(error)
-            wrote = error.sqlite_errorcode == sqlite3.SQLITE_READONLY
-            if failure is None or wrote:
+            if error_code(error) == sqlite3.SQLITE_READONLY:  # the query's mistake, not the disk's
                 raise
-            raise failure from error
+            raise typed(error) or deliverable(error) from None
         except StopIteration as error:
-            raise deliverable(error) from error
+            raise deliverable(error) from None
         finally:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.rollback()

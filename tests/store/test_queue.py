@@ -1,8 +1,11 @@
 """Rows of deliveries: leasing in order, back-off, expiry, settling."""
 
+import random
+
 import pytest
 
-from hyperhive.hive.records import Deadline, Delivery
+from hyperhive.hive.records import Deadline, Delivery, DeliveryState
+from hyperhive.protocol.model import MessageKind
 from hyperhive.store.transaction import Rows
 from tests.store import given
 from tests.store.given import StepClock
@@ -173,3 +176,28 @@ def test_repeats_are_waiting_system_mail_with_the_same_key(tx: Rows) -> None:
     tx.messages.settle(same[1:2], "acked", "", 9.0)
     assert tx.messages.repeats(2, "full") == same[2:]
     assert tx.messages.repeats(2, "") == []
+
+
+def test_the_length_of_a_queue_is_right_after_anything(tx: Rows, clock: StepClock) -> None:
+    dice = random.Random(1)
+    kinds: tuple[MessageKind, ...] = ("agent", "operator", "system")
+    states: tuple[DeliveryState, ...] = ("acked", "dead", "expired", "undeliverable")
+    for _ in range(500):
+        known = [d.id for d in tx.messages.recent(limit=1000)]
+        some = dice.sample(known, min(len(known), 3))
+        match dice.randrange(5):
+            case 0 | 1:
+                given.mail(tx, to=dice.choice((2, 3)), kind=dice.choice(kinds))
+            case 2:
+                tx.messages.lease(some, "i", "t")
+            case 3:
+                tx.messages.settle(some, dice.choice(states), "", 1.0)
+            case 4 if some:
+                tx.messages.give_back(some[0], 2, clock.within(1), "")
+        if dice.random() < 0.05:
+            tx.retention.messages(1.0, 20, 5)
+        for recipient in (2, 3):
+            waiting = tx.messages.get_deliveries(tx.messages.queued(recipient))
+            counted = [d for d in waiting if d.message.kind != "system"]
+            assert tx.messages.undelivered(recipient) == len(counted)
+            assert {d.state for d in waiting} <= {"accepted", "leased"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hyperhive.hive.ports import Transaction
-from hyperhive.protocol.errors import Busy
+from hyperhive.protocol.errors import Busy, StorageError
 from hyperhive.store.database import Database
 from tests.store.conftest import SMALL
 
@@ -25,6 +25,19 @@ async def test_a_query_that_takes_too_long_is_stopped(path: Path) -> None:
         await database.read(endless)
     assert await database.read(lambda tx: tx.events.last()) == 0
     await database.close()
+
+
+async def test_bytes_that_are_no_text_are_a_failure_of_the_storage(database: Database) -> None:
+    def spoil(tx: Transaction) -> None:
+        connection: sqlite3.Connection = tx.meta._connection  # type: ignore[attr-defined] # the fault is planted
+        connection.execute("INSERT INTO meta VALUES ('k', CAST(x'ff' AS TEXT))")
+
+    await database.write(spoil)
+    with pytest.raises(StorageError, match="a text in the database is damaged"):
+        await database.read(lambda tx: tx.meta.get("k"))
+    with pytest.raises(StorageError, match="a text in the database is damaged"):
+        await database.write(lambda tx: tx.meta.get("k"))
+    await database.write(lambda tx: tx.meta.set("k", "v"))
 
 
 async def test_mistakes_in_a_query_reach_the_caller(database: Database) -> None:
