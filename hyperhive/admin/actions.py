@@ -27,6 +27,12 @@ async def ask(context: Context, request: verbs.Ask) -> Answer:
     return await context.hive.questions.ask(OPERATOR_SENDER, Ask(**asdict(request)))
 
 
+async def mark_read(context: Context, request: verbs.MarkRead) -> Answer:
+    """The operator has seen these; others may have come meanwhile."""
+    await context.hive.broker.mark_read(frozenset(request.deliveries))
+    return {"read": list(request.deliveries)}
+
+
 async def answer(context: Context, request: verbs.Answer) -> Answer:
     """Answer any question."""
     question = await context.hive.questions.answer(OPERATOR_SENDER, request.id, request.answer)

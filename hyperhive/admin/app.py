@@ -47,6 +47,7 @@ VERBS: dict[str, Verb] = {
     "kill": (verbs.ByName, actions.kill),
     "login_code": (verbs.Nothing, actions.login_code),
     "logs": (verbs.Logs, queries.logs),
+    "mark_read": (verbs.MarkRead, actions.mark_read),
     "messages": (verbs.Messages, queries.messages),
     "model": (verbs.SetModel, actions.model),
     "new_session": (verbs.ByName, actions.new_session),

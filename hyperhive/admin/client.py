@@ -75,7 +75,11 @@ class AdminClient(AbstractAsyncContextManager["AdminClient"]):
                 if response.status != 200:
                     self._unwrap(await response.read())
                 async for line in response.content:
-                    yield self._unwrap(line)
+                    event = self._unwrap(line)
+                    yield event
+                    if event.get("reset"):
+                        return
+                raise NoService(f"the hyperhive service at {self._socket} has ended")
         except _FAILURES as error:
             raise self._no_service(error) from None
 

@@ -60,8 +60,6 @@ async def agent(context: Context, request: verbs.ByName) -> Answer:
 async def inbox(context: Context, request: verbs.Inbox) -> Answer:
     """The operator's mail."""
     mail = await context.hive.broker.inbox(request.limit)
-    if request.mark_read:
-        await context.hive.broker.mark_read()
     return {"messages": [delivery_view(d) for d in mail]}
 
 

@@ -92,10 +92,16 @@ class Logs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inbox:
-    """The operator's mail; `mark_read` also settles it."""
+    """The operator's mail, newest first."""
 
     limit: _Limit = 50
-    mark_read: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkRead:
+    """Deliveries of the operator's mail that were shown."""
+
+    deliveries: Annotated[tuple[Id, ...], Items(max=1_000)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

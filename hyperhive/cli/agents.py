@@ -71,7 +71,7 @@ def spawn(session: Session, name: str, description: str, as_json: bool) -> None:
 
 
 def _lifecycle(verb: str, doc: str, done: str) -> click.Command:
-    @click.command(verb, help=doc)
+    @click.command(verb.replace("_", "-"), help=doc)
     @click.argument("name")
     @json_option
     @click.pass_obj
@@ -85,6 +85,12 @@ def _lifecycle(verb: str, doc: str, done: str) -> click.Command:
 start = _lifecycle("start", "Start an agent; lifts a quarantine.", "is being started")
 kill = _lifecycle("kill", "Stop an agent. Its files and mail stay.", "is being stopped")
 restart = _lifecycle("restart", "Stop an agent and start it again.", "is being restarted")
+cancel_turn = _lifecycle("cancel_turn", "Interrupt what an agent is doing.", "is told to stop")
+new_session = _lifecycle(
+    "new_session",
+    "Have an agent forget its conversation before its next turn.",
+    "begins a new session",
+)
 
 
 @click.command()
@@ -96,11 +102,19 @@ restart = _lifecycle("restart", "Stop an agent and start it again.", "is being r
 def destroy(session: Session, name: str, purge: bool, yes: str | None, as_json: bool) -> None:
     """Remove an agent. Its files stay unless --purge is given."""
     if purge:
-        typed = yes if yes is not None else click.prompt(f"Type {name} again to delete its files")
-        if typed != name:
-            raise click.ClickException(f"{typed!r} is not {name!r}: nothing was done")
+        _confirm(name, yes)
     answer = session.call("destroy", name=name, purge=purge)
     show(answer, as_json, lambda: f"{name} is being {'purged' if purge else 'destroyed'}")
+
+
+def _confirm(name: str, typed: str | None) -> None:
+    if typed is None:
+        try:
+            typed = click.prompt(f"Type {name} again to delete its files", err=True)
+        except click.Abort:
+            raise click.ClickException("nothing was done; --yes NAME answers this") from None
+    if typed != name:
+        raise click.ClickException(f"{one_line(str(typed))!r} is not {name!r}: nothing was done")
 
 
 @click.command()
@@ -149,4 +163,7 @@ def doctor(context: click.Context, as_json: bool) -> None:
     context.exit(1 if bad else 0)
 
 
-COMMANDS = (status, agents, spawn, start, kill, restart, destroy, model, logs, doctor)
+COMMANDS = (
+    *(status, agents, spawn, start, kill, restart, destroy),
+    *(model, cancel_turn, new_session, logs, doctor),
+)

@@ -54,9 +54,12 @@ def inbox(
     if flow or agent:
         answer = session.call("messages", agent=agent, limit=limit)
     else:
-        answer = session.call("inbox", limit=limit, mark_read=not keep_unread)
+        answer = session.call("inbox", limit=limit)
     messages = list(reversed(answer["messages"]))
     show(messages, as_json, lambda: "\n\n".join(map(message_text, messages)) or "no messages")
+    unread = [m["delivery"] for m in messages if m["state"] == "accepted"]
+    if unread and not (flow or agent or keep_unread):
+        session.call("mark_read", deliveries=unread)  # only now that they were shown
 
 
 def message_text(message: dict[str, Any]) -> str:

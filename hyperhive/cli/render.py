@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import unicodedata
 from collections.abc import Sequence
 
@@ -11,20 +12,20 @@ Row = Sequence[object]
 
 
 def table(head: Sequence[str], rows: Sequence[Row], empty: str) -> str:
-    """Columns as wide as their content; the last one is cut to the terminal's width."""
+    """Columns as wide as their content; a line longer than a terminal is wide is cut."""
     if not rows:
         return empty
     cells = [[one_line(str(cell if cell is not None else "")) for cell in row] for row in rows]
     lines = [[name.upper() for name in head], *cells]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    limit = shutil.get_terminal_size().columns
+    limit = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     return "\n".join(_line(line, widths, limit) for line in lines)
 
 
-def _line(cells: Sequence[str], widths: Sequence[int], limit: int) -> str:
+def _line(cells: Sequence[str], widths: Sequence[int], limit: int | None) -> str:
     padded = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
     text = padded.rstrip()
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
 
 
 def one_line(text: str) -> str:

@@ -13,6 +13,8 @@ import click
 
 from hyperhive.admin.client import AdminClient
 from hyperhive.cli.render import json_text
+from hyperhive.protocol.errors import InvalidField
+from hyperhive.protocol.model import MAX_BODY
 
 T = TypeVar("T")
 
@@ -52,5 +54,14 @@ def show(answer: Any, as_json: bool, text: Callable[[], str]) -> None:
 
 
 def text_argument(value: str) -> str:
-    """The argument itself, or standard input for `-`."""
-    return sys.stdin.read() if value == "-" else value
+    """The argument itself, or for `-` standard input without its last line end.
+
+    Raises InvalidField.
+    """
+    if value != "-":
+        return value
+    data = sys.stdin.buffer.read(MAX_BODY + 2)
+    try:
+        return data.decode().removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise InvalidField("stdin", f"is not UTF-8 at byte {error.start}") from None

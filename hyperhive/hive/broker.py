@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from hyperhive.hive.bells import Bells
@@ -135,11 +135,12 @@ class Broker:
         """The operator's mail, newest first."""
         return await self._store.read(lambda tx: tx.messages.inbox(OPERATOR_ID, limit=limit))
 
-    async def mark_read(self) -> None:
-        """The operator's mail is read, not leased."""
+    async def mark_read(self, shown: Collection[int] | None = None) -> None:
+        """The operator's mail is read, not leased: all of it, or the deliveries `shown`."""
 
         def change(tx: Transaction) -> None:
-            if ids := tx.messages.queued(OPERATOR_ID):
+            ids = [i for i in tx.messages.queued(OPERATOR_ID) if shown is None or i in shown]
+            if ids:
                 tx.messages.settle(ids, "acked", "read", self._clock.now())
                 tx.events.append("inbox_read", None, {}, self._clock.now())
 

@@ -69,11 +69,15 @@ async def test_mail_both_ways(served: Served) -> None:
         (mail,) = (await client.call("inbox"))["messages"]
         assert (mail["from"], mail["body"]) == ("alice", "yes?")
         assert (await client.call("status"))["unread"] == 1
-        await client.call("inbox", mark_read=True)
+        await client.call("debug_send", sender="alice", to="operator", body="and?", key="k-3")
+        await client.call("mark_read", deliveries=[mail["delivery"]])
+        assert (await client.call("status"))["unread"] == 1
+        (mail, _) = (await client.call("inbox"))["messages"]
+        await client.call("mark_read", deliveries=[mail["delivery"], 99])
         assert (await client.call("status"))["unread"] == 0
         flow = (await client.call("messages"))["messages"]
-        assert [m["from"] for m in flow if m["kind"] != "system"] == ["alice", "operator"]
-        (older,) = (await client.call("messages", agent="alice", before=flow[0]["delivery"]))[
+        assert [m["from"] for m in flow if m["kind"] != "system"] == ["alice", "alice", "operator"]
+        (older,) = (await client.call("messages", agent="alice", before=flow[-2]["delivery"]))[
             "messages"
         ]
         assert older["body"] == "hello"
