@@ -44,7 +44,7 @@ def policy(**changes: Any) -> Policy:
         default_model="big",
         helper_model="small",
         declared={"manager": MANAGER, "alice": WORKER, "bob": WORKER},
-        restart_delay_seconds=0.01,
+        restart_delay_seconds=0.0,
     )
     return replace(usual, **changes)
 

@@ -1,0 +1,110 @@
+"""What is recorded of an end, and how long a restart then has to wait."""
+
+import pytest
+
+from hyperhive.hive.aftermath import Aftermath
+from hyperhive.hive.ports import Ended, Invocation, Transaction
+from tests.hive.conftest import MakeWorld
+from tests.hive.world import World
+
+
+def aftermath(world: World) -> Aftermath:
+    hive = world.hive
+    return Aftermath(
+        *(hive.store, hive.clock, hive.policy, hive.leases, hive.questions, hive.approvals),
+        hive.links,
+    )
+
+
+def ended(name: str = "bob") -> Ended:
+    return Ended(Invocation(name, f"{name}-1", 0.0), "crash", 1)
+
+
+async def crash(world: World) -> float:
+    """Bob crashes; the seconds until it may be started again."""
+    after = aftermath(world)
+    await after.record(ended())
+    return await after.restart_delay(await world.agent("bob"))
+
+
+async def test_the_delay_doubles_up_to_a_minute(make_world: MakeWorld) -> None:
+    world = await make_world(restart_delay_seconds=10.0, crash_limit=100)
+    assert [await crash(world) for _ in range(5)] == [10, 20, 40, 60, 60]
+
+
+async def test_no_number_of_crashes_is_too_large(make_world: MakeWorld) -> None:
+    world = await make_world(restart_delay_seconds=1.0, crash_limit=2_000)
+
+    def crash_often(tx: Transaction) -> None:
+        for _ in range(1_500):
+            tx.events.append("crash", "bob", {"restart": {}}, world.clock.now())
+
+    await world.database.write(crash_often)
+    assert await crash(world) == 60
+
+
+async def test_without_a_crash_there_is_no_delay(world: World) -> None:
+    assert await aftermath(world).restart_delay(await world.agent("bob")) == 0
+
+
+@pytest.mark.parametrize("step", [-3_600.0, -86_400.0, 300.0])
+async def test_a_clock_step_neither_shortens_nor_prolongs_the_delay(
+    make_world: MakeWorld, step: float
+) -> None:
+    world = await make_world(restart_delay_seconds=10.0)
+    assert await crash(world) == 10
+    world.clock.wall += step
+    world.clock.pass_by(9)
+    assert await aftermath(world).restart_delay(await world.agent("bob")) == 1
+    world.clock.pass_by(1)
+    assert await aftermath(world).restart_delay(await world.agent("bob")) == 0
+
+
+async def test_the_delay_is_known_to_the_next_service(make_world: MakeWorld) -> None:
+    world = await make_world(restart_delay_seconds=10.0)
+    await crash(world)
+    world.clock.pass_by(4)
+    await world.again()
+    assert await aftermath(world).restart_delay(await world.agent("bob")) == 6
+    world.clock.reboot(seconds=2)
+    assert await aftermath(world).restart_delay(await world.agent("bob")) == pytest.approx(4)
+
+
+@pytest.mark.parametrize(
+    "change", [{"wanted": "stopped"}, {"quarantined": "why"}, {"state": "tombstone"}], ids=str
+)
+async def test_the_end_of_what_is_not_wanted_is_no_crash(
+    world: World, change: dict[str, str]
+) -> None:
+    await world.save("bob", **change)
+    await aftermath(world).record(ended())
+    assert await world.events("crash") == []
+    (event,) = await world.events("ended")
+    assert (event.agent, event.data) == (
+        "bob",
+        {"invocation": "bob-1", "reason": "crash", "exit": 1},
+    )
+    assert await world.told("manager") == []
+
+
+async def test_an_expected_end_blames_no_message(world: World) -> None:
+    await world.send("alice", "bob")
+    await world.recv("bob")
+    await aftermath(world).record(ended(), expected=True)
+    assert await world.states("bob") == ["hello: accepted 1"]
+    assert await world.told("manager") == []
+
+
+async def test_the_end_of_an_unknown_agent_is_nobodys(world: World) -> None:
+    assert await aftermath(world).record(ended("nobody")) is None
+    assert await world.events("crash", "ended") == []
+
+
+async def test_the_limit_of_crashes_is_reached_once(make_world: MakeWorld) -> None:
+    world = await make_world(crash_limit=2)
+    for _ in range(4):
+        await aftermath(world).record(ended())
+    assert len(await world.events("crash")) == 2
+    assert (await world.agent("bob")).quarantined
+    told = [t for t in await world.told("manager") if "quarantined" in t]
+    assert len(told) == 1
