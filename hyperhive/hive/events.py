@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from hyperhive.hive.ports import Store, Transaction
 from hyperhive.hive.records import Event
@@ -37,7 +37,7 @@ class EventLog:
     async def last(self) -> int:
         return await self._store.read(lambda tx: tx.events.last())
 
-    async def follow(self, after: int, agent: str | None = None) -> AsyncIterator[list[Event]]:
+    async def follow(self, after: int, agent: str | None = None) -> AsyncGenerator[list[Event], None]:
         """Batches of events numbered above `after`, for ever. Raises Reset on a gap.
 
         A number above the newest is of another database, or of the future: also Reset.
