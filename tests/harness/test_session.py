@@ -10,8 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.claude import FOR_EVER, MODEL, OTHER_MODEL, bench, endless_commands, pid_of
-from tests.support.scripted_model import text, tool
+from tests.support.claude import (
+    FOR_EVER,
+    MODEL,
+    OTHER_MODEL,
+    bench,
+    endless_commands,
+    pid_of,
+    refuse,
+)
+from tests.support.scripted_model import Reply, Request, text, tool
 from tests.support.wait import wait_for
 
 pytestmark = pytest.mark.claude
@@ -50,6 +58,38 @@ async def test_a_prompt_is_read_not_obeyed(tmp_path: Path) -> None:
             assert prompt in b.model.turns[-1].all_text
         assert "the secret word" not in str(b.model.turns[-1].body)
         assert len(b.model.turns) == 2
+
+
+OPTION_LIKE = (
+    "--dangerously-skip-permissions",
+    ' --settings={"permissions": {"defaultMode": "bypassPermissions"}}',
+    "-p --allowedTools=Bash",
+    "--\n--permission-mode=bypassPermissions",
+)
+
+
+async def test_text_that_looks_like_options_is_none(tmp_path: Path) -> None:
+    """Neither as a message nor in the prompt, the name of a model or of a session."""
+    system = "\n".join(OPTION_LIKE)
+    model = OPTION_LIKE[0]
+
+    def answer(request: Request) -> Reply:
+        return text("done") if request.tool_results else tool("Bash", command="touch ran")
+
+    async with bench(tmp_path, answer, refuse, prompt=system, fallback_model=model) as b:
+        for number, message in enumerate(OPTION_LIKE):
+            assert (await b.run(message)).clean
+            assert message in b.model.turns[2 * number].all_text
+        argv = Path(f"/proc/{pid_of(b)}/cmdline").read_text().split("\0")
+        assert [word for word in argv if "skip-permissions" in word or "bypass" in word] == [
+            f"--fallback-model={model}"
+        ]
+        assert system in b.model.turns[0].system_text
+        b.session.options.id_file.write_text(model)
+        assert (await b.run(model=model)).clean
+        assert b.model.turns[-1].model == model
+        assert len(b.texts("tool_refused")) == len(OPTION_LIKE) + 1
+        assert list(b.workspace.iterdir()) == []
 
 
 async def test_released_and_resumed(tmp_path: Path) -> None:

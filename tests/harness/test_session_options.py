@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,9 +67,12 @@ def test_names_the_shell_where_it_is(tmp_path: Path) -> None:
 def test_text_of_others_stands_in_files_and_each_value_with_its_option(tmp_path: Path) -> None:
     server = McpServer(command=HOSTILE, args=(HOSTILE,), env={"TOKEN": "hidden"})
     given = options(tmp_path, prompt=HOSTILE, extra_servers={"x": server}, own_servers={"y": 1})
+    given = replace(given, tools=("Bash", HOSTILE), fallback_model=f"{HOSTILE}2")
     argv = command_line("claude", given, HOSTILE, HOSTILE)
     assert [word for word in argv if HOSTILE in word] == [
+        f"--tools=Bash,{HOSTILE}",
         f"--model={HOSTILE}",
+        f"--fallback-model={HOSTILE}2",
         f"--resume={HOSTILE}",
     ]
     assert all(word.startswith("--") for word in argv[1:])
