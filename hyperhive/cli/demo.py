@@ -32,7 +32,7 @@ UPSTREAM = "https://api.anthropic.com"
 @click.option(
     "--scenario",
     "path",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     default=scenario.SCENARIOS / "swarm.yaml",
     help="Another play for the scripted model.",
 )

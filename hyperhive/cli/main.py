@@ -9,9 +9,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -25,14 +27,24 @@ from hyperhive.protocol.errors import HiveError
 REFUSED, NO_SERVICE, INTERRUPTED = 1, 3, 130
 
 
+@contextlib.contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    """Who reads our output may have enough of it, as in `| head`: that is no error."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes again
+        raise click.exceptions.Exit(0) from None
+
+
 class _Verbs(click.Group):
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        with _reader_may_leave():
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with _reader_may_leave():
             return super().invoke(ctx)
-        except BrokenPipeError:
-            # The reader of our output went away, as with `| head`; Python flushes once more.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            ctx.exit(0)
 
 
 @click.group(
@@ -40,7 +52,7 @@ class _Verbs(click.Group):
 )
 @click.option(
     "--socket",
-    type=click.Path(),
+    type=click.Path(readable=False),  # the client says what is in the way
     default=DEFAULT_SOCKET,
     envvar="HYPERHIVE_ADMIN_SOCKET",
     show_default=True,
@@ -72,7 +84,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # a terminal may know fewer characters
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="hyperhive", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

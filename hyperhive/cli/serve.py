@@ -13,7 +13,7 @@ DEFAULT_CONFIG = "/etc/hyperhive/config.yaml"
 _config = click.option(
     "--config",
     "path",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     default=DEFAULT_CONFIG,
     envvar="HYPERHIVE_CONFIG",
     show_default=True,
@@ -32,7 +32,7 @@ def serve(path: Path, unsafe_local: bool) -> None:
 
 
 @click.command("check-config")
-@click.argument("path", type=click.Path(path_type=Path), default=DEFAULT_CONFIG)
+@click.argument("path", type=click.Path(path_type=Path, readable=False), default=DEFAULT_CONFIG)
 def check_config(path: Path) -> None:
     """Check a configuration file without using it."""
     configuration.load(path)
