@@ -1,0 +1,22 @@
+"""Who has the link."""
+
+from hyperhive.hive.presence import Links, Presence
+from tests.hive.world import ONE, TWO
+
+
+def test_only_the_instance_that_has_the_link_is_there() -> None:
+    links = Links()
+    links.set(1, Presence(ONE, 0.0))
+    assert links.of(1, ONE) is links.get(1) is not None
+    assert links.of(1, TWO) is links.of(2, ONE) is links.get(2) is None
+
+
+def test_a_link_that_was_taken_over_is_not_dropped() -> None:
+    links = Links()
+    links.set(1, Presence(ONE, 0.0))
+    links.set(1, Presence(TWO, 1.0))
+    assert not links.drop(1, ONE)
+    assert links.get(1) is not None
+    assert links.drop(1, TWO)
+    assert links.get(1) is None
+    assert not links.drop(1, TWO)
