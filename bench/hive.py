@@ -21,12 +21,13 @@ from hyperhive.harness.link import Link
 from hyperhive.protocol.answers import Welcome
 
 READY_SECONDS = 60.0
+SERVICE = Path(__file__).parents[1] / "tests" / "support" / "idle_agents.py"
 MODEL = "claude-sonnet-5-5"
 
 
 @dataclass(frozen=True, slots=True)
 class Hive:
-    """Its agents are never started: the measurement takes their places at their sockets."""
+    """Its agents do nothing: the measurement takes their places at their sockets."""
 
     root: Path
     pid: int
@@ -84,12 +85,9 @@ async def running_hive(agents: int, upstream: str = "http://127.0.0.1:9") -> Asy
     """A service with agents `a0`, `a1`, ... and no limits that a measurement would meet."""
     names = [f"a{i}" for i in range(agents)]
     with _directory() as root:
-        for name in names:
-            for part in ("state", "home", "workspace", "tmp"):
-                (root / "agents" / name / part).mkdir(parents=True)
+        root.chmod(0o711)
         (root / "credential").write_text("scripted-model")
         (root / "credential").chmod(0o600)
-        off = {"autoStart": False}
         config = {
             "stateDir": str(root / "service"),
             "runDir": str(root / "run"),
@@ -101,8 +99,7 @@ async def running_hive(agents: int, upstream: str = "http://127.0.0.1:9") -> Asy
             "dashboard": {"port": 0},
             "mail": {"undelivered": 1_000_000},
             "gateway": {"requestsPerSecond": 1_000_000, "burst": 1_000_000},
-            "manager": off,
-            "agents": dict.fromkeys(names, off),
+            "agents": {name: {} for name in names},
         }
         (root / "config.yaml").write_text(json.dumps(config))  # JSON is YAML
         process = _start(root)
@@ -117,7 +114,7 @@ async def running_hive(agents: int, upstream: str = "http://127.0.0.1:9") -> Asy
 def _start(root: Path) -> subprocess.Popen[bytes]:
     with (root / "service.log").open("wb") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "hyperhive.cli", "serve", f"--config={root / 'config.yaml'}"],
+            [sys.executable, SERVICE, "serve", f"--config={root / 'config.yaml'}"],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

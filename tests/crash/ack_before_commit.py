@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
 from collections.abc import Sequence
 
+import tests.support.idle_agents  # noqa: F401  # for what it changes
 from hyperhive.cli import main
 from hyperhive.store.batch import Batches, Change
 

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+import tests.support.idle_agents  # noqa: F401  # for what it changes
 from hyperhive.cli import main
 from hyperhive.store.tuning import Tuning
 

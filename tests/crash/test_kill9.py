@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.traffic import Traffic
-from tests.support.real_service import Swarm, short_directory
+from tests.support.real_service import IDLE_AGENTS, Swarm, short_directory
 from tests.support.wait import wait_for
 
 pytestmark = pytest.mark.crash
@@ -31,11 +31,10 @@ def root() -> Iterator[Path]:
 
 @pytest.fixture
 def swarm(root: Path) -> Iterator[Swarm]:
-    swarm = Swarm(root, ("manager", *SENDERS, *RECEIVERS))
-    swarm.make_places()
-    swarm.prepare()
+    swarm = Swarm(root, ("manager", *SENDERS, *RECEIVERS), IDLE_AGENTS)
+    swarm.prepare(auto_start=True)
     yield swarm
-    swarm.kill()
+    swarm.end()
 
 
 def traffic_of(swarm: Swarm) -> Traffic:
@@ -62,7 +61,7 @@ async def kill_somewhere(swarm: Swarm, traffic: Traffic, start_seconds: float) -
         await start(swarm)
         before = len(traffic.ledger.accepted)
         enough = before + random.randint(1, 150)
-        await wait_for(lambda: len(traffic.ledger.accepted) >= enough, 30, "accepted messages")
+        await wait_for(lambda: traffic.count() >= enough, 30, "accepted messages")
     traffic.fault()
     await asyncio.to_thread(swarm.kill)
 
@@ -109,7 +108,7 @@ async def test_an_answer_before_the_commit_is_found_out(swarm: Swarm) -> None:
             await kill_somewhere(swarm, traffic, usual)
             if traffic.ledger.violations:
                 return
-        swarm.program = Swarm(swarm.root, ()).program
+        swarm.program = IDLE_AGENTS
         with pytest.raises(AssertionError, match="the last accepted message"):
             await drain(swarm, traffic, 3)
     finally:

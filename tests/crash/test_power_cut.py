@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.traffic import Traffic
-from tests.support.real_service import Swarm, short_directory
+from tests.support.real_service import IDLE_AGENTS, Swarm, short_directory
 from tests.support.wait import wait_for
 
 pytestmark = [pytest.mark.crash, pytest.mark.powercut, pytest.mark.root]
@@ -60,11 +60,10 @@ def disk(root: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def swarm(root: Path, disk: Path) -> Iterator[Swarm]:
-    swarm = Swarm(root, ("manager", *SENDERS, *RECEIVERS), state=disk / "service")
-    swarm.make_places()
-    swarm.prepare()
+    swarm = Swarm(root, ("manager", *SENDERS, *RECEIVERS), IDLE_AGENTS, state=disk / "service")
+    swarm.prepare(auto_start=True)
     yield swarm
-    swarm.kill()
+    swarm.end()
 
 
 async def cut(swarm: Swarm, root: Path) -> set[str]:
@@ -79,7 +78,7 @@ async def cut(swarm: Swarm, root: Path) -> set[str]:
     traffic.begin()
     try:
         enough = MESSAGES_BEFORE_A_CUT
-        await wait_for(lambda: len(traffic.ledger.accepted) >= enough, 30, "accepted messages")
+        await wait_for(lambda: traffic.count() >= enough, 30, "accepted messages")
         accepted = set(traffic.ledger.accepted)
         await asyncio.to_thread(run, "cp", "--sparse=always", root / "disk.img", copy)
         traffic.fault()

@@ -114,6 +114,11 @@ class Traffic:
         """Accepted and not received yet."""
         return self.ledger.accepted.keys() - self.ledger.received
 
+    def count(self) -> int:
+        """How many messages were accepted."""
+        self.fault()
+        return len(self.ledger.accepted)
+
     def fault(self) -> None:
         """A client that failed must not pass for one that is quiet."""
         for task in self._tasks:

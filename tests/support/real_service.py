@@ -20,6 +20,7 @@ from hyperhive.admin.client import AdminClient
 from tests.support.wait import wait_until
 
 READY_SECONDS = 30.0
+IDLE_AGENTS = (str(Path(__file__).parent / "idle_agents.py"),)
 
 
 @contextlib.contextmanager
@@ -40,6 +41,7 @@ class Swarm:
     root: Path
     agents: tuple[str, ...]
     program: tuple[str, ...] = ("-m", "hyperhive.cli")
+    """`IDLE_AGENTS` where a test takes the agents' places."""
     state: Path | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
     """Options besides, or instead of, those that every swarm here has."""
@@ -118,6 +120,13 @@ class Swarm:
             self.process.send_signal(number)
         self.process.wait(30)
         self.process = None
+
+    def end(self) -> None:
+        """Also of the agents, which outlive a killed service."""
+        if self.process is None:
+            self.start()
+        self.wait_ready()
+        self.kill(signal.SIGINT)
 
     def harness_pids(self) -> dict[str, int]:
         """The harness process of each agent that runs now (proc(5))."""
