@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from hyperhive.config import Config
 from hyperhive.protocol.errors import InvalidField
 
 CredentialKind = Literal["api_key", "oauth_token"]
-_OAUTH_PREFIX = "sk-ant-oat"
+_REAL_PREFIX = "sk-ant-"
+_OAUTH_PREFIX = f"{_REAL_PREFIX}oat"
 _MAX_BYTES = 16 * 1024
 
 
@@ -21,6 +23,23 @@ class Credential:
 
     kind: CredentialKind
     value: str = field(repr=False)
+
+    @property
+    def looks_real(self) -> bool:
+        """Whether it may be worth money."""
+        return self.value.startswith(_REAL_PREFIX)
+
+
+def credential_of(config: Config, unsafe_local: bool) -> Credential:
+    """What the configuration names. Raises InvalidField, also where it would be in danger."""
+    credential = read_credential(Path(config.credential_file))
+    if (config.upstream.startswith("https://") or credential.looks_real) and not unsafe_local:
+        raise InvalidField(
+            "runtime.kind",
+            "`local` has no containers: with a real credential agents come near your files and "
+            "your key; use --unsafe-local if you accept that",
+        )
+    return credential
 
 
 def read_credential(path: Path) -> Credential:

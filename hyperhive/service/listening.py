@@ -1,12 +1,13 @@
-"""Sockets and directories of the service, with the modes they must have."""
+"""Where the service listens: a TCP port for browsers, a unix socket for the command line."""
 
 from __future__ import annotations
 
-import asyncio
+import errno
 import grp
+import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,23 +15,11 @@ from aiohttp import web
 
 from hyperhive.protocol.errors import InvalidField
 
+log = logging.getLogger(__name__)
+
 ADMIN_GROUP = "hyperhive-admin"
 SHUTDOWN_SECONDS = 3.0
 """For requests under way; clients reconnect."""
-
-MAX_CONNECTIONS = 256
-"""To a TCP listener: whoever reaches the port must not use up the descriptors of the service."""
-IDLE_SECONDS = 75.0
-"""Until a connection has sent a whole request head, its first or the next one."""
-
-
-def make_directory(path: Path, mode: int) -> None:
-    """Raises InvalidField when it cannot be made."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        path.chmod(mode)
-    except OSError as error:
-        raise InvalidField(str(path), f"cannot be made: {error.strerror}") from None
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -39,74 +28,67 @@ def bind(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=128)
     except OSError as error:
-        raise InvalidField("dashboard.port", f"{host}:{port}: {error.strerror or error}") from None
+        number = error.errno or 0  # negative for a name that is not found
+        problem = f"{host}:{port}: {os.strerror(number) if number > 0 else error.strerror}"
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            raise InvalidField("dashboard.port", f"{problem}; choose another port") from None
+        raise InvalidField("dashboard.host", f"{problem}; choose an address of ours") from None
 
 
 @asynccontextmanager
 async def on_listener(app: web.Application, listener: socket.socket) -> AsyncIterator[None]:
-    """Connections beyond MAX_CONNECTIONS are closed at once."""
     runner = await _runner(app)
     try:
-        accept = _bounded(runner)
-        server = await asyncio.get_running_loop().create_server(accept, sock=listener)
-        try:
-            yield
-        finally:
-            server.close()
+        await web.SockSite(runner, listener).start()
+        yield
     finally:
         await runner.cleanup()
-
-
-def _bounded(runner: web.AppRunner) -> Callable[[], asyncio.BaseProtocol]:
-    server = runner.server
-    assert server is not None
-
-    def accept() -> asyncio.BaseProtocol:
-        return server() if len(server.connections) < MAX_CONNECTIONS else _Refusal()
-
-    return accept
-
-
-class _Refusal(asyncio.Protocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.abort()
 
 
 @asynccontextmanager
 async def on_socket(app: web.Application, path: Path) -> AsyncIterator[None]:
-    """On a unix socket for the admin group; one that a killed service left is replaced."""
+    """On a unix socket for the admin group; one that a killed service left is replaced.
+
+    Raises InvalidField when there can be none.
+    """
     runner = await _runner(app)
     try:
-        path.unlink(missing_ok=True)  # the database's lock says that no other service is there
-        mask = os.umask(0o177)
+        await _listen(runner, path)
         try:
-            await web.UnixSite(runner, str(path)).start()
+            _admit_admins(path)
+            yield
         finally:
-            os.umask(mask)
-        _admit_admins(path)
-        yield
+            path.unlink(missing_ok=True)
     finally:
         await runner.cleanup()
-        path.unlink(missing_ok=True)
+
+
+async def _listen(runner: web.AppRunner, path: Path) -> None:
+    mask = os.umask(0o177)
+    try:
+        path.unlink(missing_ok=True)  # the directory is held: no other service is there
+        await web.UnixSite(runner, str(path)).start()
+    except OSError as error:
+        problem = f"{path} cannot be made: {error.strerror or error}; is something in its way?"
+        raise InvalidField("runDir", problem) from None
+    finally:
+        os.umask(mask)
 
 
 def _admit_admins(path: Path) -> None:
     try:
         group = grp.getgrnam(ADMIN_GROUP).gr_gid
+        os.chown(path, -1, group)
+        path.chmod(0o660)
     except KeyError:
-        return  # no such group here: the socket is its owner's alone
-    os.chown(path, -1, group)
-    path.chmod(0o660)
+        pass  # no such group here: the socket is its owner's alone
+    except OSError as error:
+        log.warning("%s stays its owner's: group %s: %s", path, ADMIN_GROUP, error.strerror)
 
 
 async def _runner(app: web.Application) -> web.AppRunner:
     runner = web.AppRunner(
-        app,
-        access_log=None,
-        shutdown_timeout=SHUTDOWN_SECONDS,
-        handler_cancellation=True,
-        keepalive_timeout=IDLE_SECONDS,
+        app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handler_cancellation=True
     )
     await runner.setup()
     return runner
@@ -117,6 +99,9 @@ def notify_ready() -> None:
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notify:
-        notify.connect(address.replace("@", "\0", 1) if address.startswith("@") else address)
-        notify.sendall(b"READY=1")
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notify:
+            notify.connect(address.replace("@", "\0", 1) if address.startswith("@") else address)
+            notify.sendall(b"READY=1")
+    except OSError as error:
+        log.warning("systemd is not told that all is up: NOTIFY_SOCKET: %s", error)

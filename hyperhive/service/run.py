@@ -14,8 +14,6 @@ from typing import Any
 from hyperhive.admin.app import make_app as make_admin
 from hyperhive.admin.context import Context
 from hyperhive.config import Config
-from hyperhive.dashboard.app import make_app as make_dashboard
-from hyperhive.dashboard.options import DashboardOptions
 from hyperhive.dashboard.security import make_login_code
 from hyperhive.gateway.limits import Limits
 from hyperhive.gateway.model import ModelGateway
@@ -23,10 +21,10 @@ from hyperhive.gateway.sockets import Gateway
 from hyperhive.hive import hive as rules
 from hyperhive.hive.hive import Hive
 from hyperhive.local.runtime import LocalRuntime
-from hyperhive.protocol.errors import InvalidField
-from hyperhive.service import listening
+from hyperhive.service import directories, listening
 from hyperhive.service.clock import SystemClock
-from hyperhive.service.credential import Credential, read_credential, read_token
+from hyperhive.service.credential import Credential, credential_of
+from hyperhive.service.dashboard import open_dashboard
 from hyperhive.service.doctor import Doctor, version_warnings
 from hyperhive.service.harness import harness_command, harness_files
 from hyperhive.service.policy import policy_of
@@ -61,6 +59,7 @@ async def _serve(config: Config, unsafe_local: bool, announce: Callable[[str], N
         built = await _build(stack, config, unsafe_local)
         tending = asyncio.create_task(built.hive.run(built.runtime, built.gateway))
         stack.push_async_callback(_end, tending)
+        stack.callback(built.hive.events.close)  # first of all: streams would wait to be cut off
         for line in await built.announcements():
             announce(line)
         listening.notify_ready()
@@ -99,7 +98,7 @@ class _Built:
 async def _build(stack: AsyncExitStack, config: Config, unsafe_local: bool) -> _Built:
     """Everything in the order of need; the stack takes it down in reverse."""
     warnings = version_warnings(config.strict_versions)
-    credential = _credential(config, unsafe_local)
+    credential = credential_of(config, unsafe_local)
     hive = await _open_hive(stack, config, credential)
     agents_dir, sockets_dir = Path(config.agents_dir), Path(config.run_dir) / "agents"
     command = harness_command(config.runtime)
@@ -119,7 +118,7 @@ async def _build(stack: AsyncExitStack, config: Config, unsafe_local: bool) -> _
         Gateway(hive, sockets_dir, runtime.peer_allowed, runtime.logs, model, limits)
     )
     warnings = (*runtime.warnings, *warnings)
-    url = await _open_dashboard(stack, config, hive, runtime, gateway, warnings)
+    url = await open_dashboard(stack, config, hive, runtime, gateway, warnings)
     context = Context(
         hive=hive,
         runtime_kind=runtime.kind,
@@ -135,49 +134,11 @@ async def _build(stack: AsyncExitStack, config: Config, unsafe_local: bool) -> _
     return _Built(hive, runtime, gateway, context)
 
 
-def _credential(config: Config, unsafe_local: bool) -> Credential:
-    if config.credential_file is None:
-        raise InvalidField("credentialFile", "is missing: a file with an API key or OAuth token")
-    if config.upstream.startswith("https://") and not unsafe_local:
-        raise InvalidField(
-            "runtime.kind",
-            "`local` has no containers: with a real credential agents come near your files and "
-            "your key; use --unsafe-local if you accept that",
-        )
-    return read_credential(Path(config.credential_file))
-
-
 async def _open_hive(stack: AsyncExitStack, config: Config, credential: Credential) -> Hive:
-    listening.make_directory(Path(config.state_dir), 0o700)
-    listening.make_directory(Path(config.run_dir), 0o711)
-    listening.make_directory(Path(config.run_dir) / "agents", 0o711)
+    state, run, agents = map(Path, (config.state_dir, config.run_dir, config.agents_dir))
+    stack.enter_context(directories.held(state, directories.PRIVATE, "stateDir"))
+    stack.enter_context(directories.held(run, directories.PASSABLE, "runDir"))
+    stack.enter_context(directories.held(agents, directories.PASSABLE, "agentsDir"))
     database = await Database.open(Path(config.state_dir) / "hive.db")
     stack.push_async_callback(database.close)
-    hive = rules.build(database, SystemClock(), policy_of(config), credential.kind)
-    stack.callback(hive.events.close)
-    return hive
-
-
-async def _open_dashboard(
-    stack: AsyncExitStack,
-    config: Config,
-    hive: Hive,
-    runtime: LocalRuntime,
-    gateway: Gateway,
-    warnings: tuple[str, ...],
-) -> str:
-    """Listen first: the guards need to know the port. Returns the dashboard's address."""
-    listener = listening.bind(config.dashboard.host, config.dashboard.port)
-    stack.callback(listener.close)
-    options = DashboardOptions(
-        host=config.dashboard.host,
-        port=listener.getsockname()[1],
-        allowed_hosts=config.dashboard.allowed_hosts,
-        token=read_token(config.dashboard.token_file),
-        warnings=warnings,
-        runtime_kind=runtime.kind,
-        push=gateway.push,
-    )
-    app = make_dashboard(hive, options)
-    await stack.enter_async_context(listening.on_listener(app, listener))
-    return f"http://127.0.0.1:{options.port}"
+    return rules.build(database, SystemClock(), policy_of(config), credential.kind)

@@ -1,49 +1,49 @@
-"""The listeners of the service under more connections than they take."""
+"""The admin socket's owner and group."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
+import grp
+import logging
+import os
+from pathlib import Path
 
-import aiohttp
 import pytest
 from aiohttp import web
 
 from hyperhive.service import listening
-from tests.support.wait import wait_for
 
 
-async def _hello(_: web.Request) -> web.Response:
-    return web.Response(text="hello")
+@pytest.mark.root
+async def test_the_group_of_admins_may_use_the_socket(
+    socket_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = next(g for g in grp.getgrall() if g.gr_gid != 0)
+    monkeypatch.setattr(listening, "ADMIN_GROUP", group.gr_name)
+    path = socket_dir / "admin.sock"
+    async with listening.on_socket(web.Application(), path):
+        found = path.stat()
+        assert (found.st_uid, found.st_gid) == (os.geteuid(), group.gr_gid)
+        assert found.st_mode & 0o777 == 0o660
+    assert not path.exists()
 
 
-async def _status(url: str) -> int | None:
-    with contextlib.suppress(aiohttp.ClientError):
-        async with aiohttp.ClientSession() as http, http.get(url) as answer:
-            return answer.status
-    return None
+async def test_without_the_group_it_is_its_owners(
+    socket_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "ADMIN_GROUP", "no-such-group")
+    async with listening.on_socket(web.Application(), socket_dir / "admin.sock"):
+        assert (socket_dir / "admin.sock").stat().st_mode & 0o777 == 0o600
 
 
-async def test_connections_are_bounded_and_silent_ones_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """More would use up the descriptors of the service, and with them every agent's socket."""
-    monkeypatch.setattr(listening, "MAX_CONNECTIONS", 20)
-    monkeypatch.setattr(listening, "IDLE_SECONDS", 2.0)
-    app = web.Application()
-    app.router.add_get("/", _hello)
-    listener = listening.bind("127.0.0.1", 0)
-    port = listener.getsockname()[1]
-    async with listening.on_listener(app, listener):
-        assert await _status(f"http://127.0.0.1:{port}/") == 200
-        opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(60)]
-        await wait_for(
-            lambda: sum(reader.at_eof() or _failed(reader) for reader, _ in opened) >= 40
-        )
-        assert await _status(f"http://127.0.0.1:{port}/") is None
-        await wait_for(lambda: all(reader.at_eof() or _failed(reader) for reader, _ in opened))
-        assert await _status(f"http://127.0.0.1:{port}/") == 200
-        for _, writer in opened:
-            writer.transport.abort()
+async def test_a_group_that_cannot_be_given(
+    socket_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
 
-
-def _failed(reader: asyncio.StreamReader) -> bool:
-    return reader.exception() is not None
+    monkeypatch.setattr(listening, "ADMIN_GROUP", grp.getgrall()[0].gr_name)
+    monkeypatch.setattr(os, "chown", refuse)
+    with caplog.at_level(logging.WARNING):
+        async with listening.on_socket(web.Application(), socket_dir / "admin.sock"):
+            assert (socket_dir / "admin.sock").stat().st_mode & 0o777 == 0o600
+    assert "stays its owner's" in caplog.text
