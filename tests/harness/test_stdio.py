@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,7 +18,10 @@ from hyperhive.harness.main import main
 from hyperhive.protocol.errors import Forbidden
 from tests.support.fake_host import FakeHost, restarted
 
-HARNESS = [sys.executable, "-c", "from hyperhive.harness.main import main; main()"]
+# Another interpreter may bring another version of mcp than the client here has.
+PYTHON = os.environ.get("HARNESS_PYTHON", sys.executable)
+HARNESS = [PYTHON, "-c", "from hyperhive.harness.main import main; main()"]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -32,7 +36,7 @@ async def client(host: FakeHost) -> AsyncIterator[ClientSession]:
     server = StdioServerParameters(
         command=program,
         args=[*args, "mcp"],
-        env={"HYPERHIVE_SOCKET": str(host.socket), "PYTHONPATH": ":".join(sys.path)},
+        env={"HYPERHIVE_SOCKET": str(host.socket), "PYTHONPATH": str(ROOT)},
     )
     async with stdio_client(server) as streams, ClientSession(*streams) as session:
         await session.initialize()

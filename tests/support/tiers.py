@@ -15,6 +15,9 @@ import pytest
 
 Probe = Callable[[], str | None]
 
+MCP1_PYTHON = Path(__file__).parents[2] / ".venv-mcp1" / "bin" / "python"
+"""Of an environment like this one, but with mcp 1.x; `./hive test` sets it up."""
+
 
 def _probe_claude() -> str | None:
     spec = importlib.util.find_spec("claude_agent_sdk")
@@ -57,6 +60,13 @@ def _probe_crash() -> str | None:
     return None if sys.platform == "linux" else "needs /proc of Linux"
 
 
+def _probe_mcp1() -> str | None:
+    if not MCP1_PYTHON.exists():
+        return f"no {MCP1_PYTHON}, which ./hive test sets up"
+    code = "import mcp, pytest; from importlib.metadata import version as v; print(v('mcp'))"
+    return _try_out(str(MCP1_PYTHON), "-c", code)
+
+
 def _try_out(*argv: str) -> str | None:
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
@@ -69,6 +79,7 @@ TIERS: dict[str, Probe] = {
     "browser": functools.cache(_probe_browser),
     "claude": functools.cache(_probe_claude),
     "crash": functools.cache(_probe_crash),
+    "mcp1": functools.cache(_probe_mcp1),
     "powercut": functools.cache(_probe_powercut),
     "root": functools.cache(_probe_root),
 }
