@@ -163,6 +163,23 @@ async def test_an_order_that_fails_is_told_and_done_later(
     assert world.runtime.history[-1] == "stop bob-1"
 
 
+async def test_what_is_left_to_do_for_a_purged_agent_touches_nothing(world: World) -> None:
+    """Its name may be another's by then."""
+    bob = await world.id("bob")
+    await world.hive.agents.destroy("bob", purge=True)
+    again = await world.database.write(
+        lambda tx: tx.operations.add("destroy", bob, "bob", "operator", 0.0, purge=True)
+    )
+    async with world.alive():
+
+        async def done() -> bool:
+            row = await world.read(lambda tx: tx.operations.get(again.id))
+            return row is not None and row.state == "done"
+
+        await wait_for(done)
+    assert world.runtime.history.count("purge bob") == 1
+
+
 @pytest.mark.parametrize("verb", ["stop", "purge"])
 async def test_a_purge_is_never_given_up(
     world: World, monkeypatch: pytest.MonkeyPatch, verb: str

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hyperhive.protocol.errors import Forbidden, LeaseExpired
+from hyperhive.protocol.errors import Forbidden
 from tests.hive.world import ONE, TWO, World
 from tests.support.wait import let_time_pass
 
@@ -134,6 +134,19 @@ async def test_a_wait_finds_what_its_back_off_releases(world: World) -> None:
         assert [m["attempt"] for m in await receiving] == [2]
 
 
+def count_tries(world: World, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by one at each try to take something."""
+    tries: list[int] = []
+    take = world.hive.leases.take
+
+    async def count(*args: Any) -> Any:
+        tries.append(1)
+        return await take(*args)
+
+    monkeypatch.setattr(world.hive.leases, "take", count)
+    return tries
+
+
 async def test_a_wait_does_not_spin_on_mail_that_has_expired(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,17 +154,21 @@ async def test_a_wait_does_not_spin_on_mail_that_has_expired(
     await world.recv("bob")
     await world.hive.leases.lose(await world.id("bob"), ONE)
     world.clock.pass_by(60)
-    taken = 0
-    take = world.hive.leases.take
-
-    async def count(*args: Any) -> Any:
-        nonlocal taken
-        taken += 1
-        return await take(*args)
-
-    monkeypatch.setattr(world.hive.leases, "take", count)
+    tries = count_tries(world, monkeypatch)
     assert await world.recv("bob", TWO, wait_seconds=0.5) == []
-    assert 2 <= taken <= 10
+    assert 2 <= len(tries) <= 10
+
+
+async def test_who_is_woken_for_nothing_waits_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = count_tries(world, monkeypatch)
+    receiving = await waiting(world, "bob")
+    world.hive.bells.ring(await world.id("bob"))
+    await let_time_pass(0.2)
+    assert len(tries) == 2
+    await world.send("alice", "bob")
+    assert len(await receiving) == 1
 
 
 # --- keys ---
@@ -193,79 +210,6 @@ async def test_another_instance_does_not_get_an_answer_by_its_key(world: World) 
     await world.send("alice", "bob")
     await world.recv("bob", ONE, key="k")
     assert await world.recv("bob", TWO, key="k") == []
-
-
-# --- acknowledging ---
-
-
-async def test_what_is_acknowledged_is_never_delivered_again(world: World) -> None:
-    await world.send("alice", "bob")
-    (message,) = await world.recv("bob")
-    assert await world.recv("bob", ack=(message["delivery"],)) == []
-    await world.hive.leases.lose(await world.id("bob"), ONE)
-    world.clock.pass_by(3_600)
-    assert await world.recv("bob", TWO) == []
-    assert await world.states("bob") == ["hello: acked 1"]
-
-
-async def test_acknowledging_again_is_harmless(world: World) -> None:
-    await world.send("alice", "bob")
-    (message,) = await world.recv("bob")
-    for _ in range(3):
-        await world.recv("bob", ack=(message["delivery"],))
-    assert len([e for e in await world.events("settled") if e.data["as"] == "acked"]) == 1
-
-
-async def test_what_is_not_held_cannot_be_acknowledged(world: World) -> None:
-    await world.send("alice", "bob")
-    await world.send("bob", "alice")
-    (bobs,), (alices,) = await world.recv("bob"), await world.recv("alice")
-    for name, instance, delivery in (
-        ("bob", ONE, alices["delivery"]),
-        ("bob", TWO, bobs["delivery"]),
-        ("bob", ONE, 999),
-    ):
-        with pytest.raises(LeaseExpired):
-            await world.recv(name, instance, ack=(delivery,))
-    assert await world.states("bob") == await world.states("alice") == ["hello: leased 1"]
-
-
-async def test_foreign_and_unknown_deliveries_look_the_same(world: World) -> None:
-    await world.send("bob", "alice")
-    (message,) = await world.recv("alice")
-    said = []
-    for delivery in (message["delivery"], 999):
-        with pytest.raises(LeaseExpired) as refusal:
-            await world.recv("bob", ack=(delivery,))
-        said.append(refusal.value.message.replace(str(delivery), "N"))
-    assert said[0] == said[1]
-
-
-async def test_a_lease_that_ended_cannot_be_acknowledged(world: World) -> None:
-    await world.send("alice", "bob")
-    (message,) = await world.recv("bob")
-    await world.hive.leases.lose(await world.id("bob"), ONE)
-    with pytest.raises(LeaseExpired, match="ended"):
-        await world.recv("bob", ack=(message["delivery"],))
-    assert await world.states("bob") == ["hello: accepted 2"]
-
-
-async def test_one_that_cannot_be_acknowledged_leaves_the_others_held(world: World) -> None:
-    await world.send("alice", "bob")
-    (message,) = await world.recv("bob")
-    with pytest.raises(LeaseExpired):
-        await world.recv("bob", ack=(message["delivery"], 999))
-    assert await world.states("bob") == ["hello: leased 1"]
-
-
-async def test_a_turns_messages_are_left_to_the_turn(world: World) -> None:
-    await world.connect("bob")
-    await world.send("alice", "bob")
-    (message,) = (await world.begin("bob"))["messages"]
-    with pytest.raises(LeaseExpired):
-        await world.recv("bob", ack=(message["delivery"],))
-    assert await world.end("bob", "failed") == "failed"
-    assert await world.states("bob") == ["hello: accepted 2"]
 
 
 # --- who gets nothing ---
