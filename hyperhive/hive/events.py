@@ -37,7 +37,9 @@ class EventLog:
     async def last(self) -> int:
         return await self._store.read(lambda tx: tx.events.last())
 
-    async def follow(self, after: int, agent: str | None = None) -> AsyncGenerator[list[Event], None]:
+    async def follow(
+        self, after: int, agent: str | None = None
+    ) -> AsyncGenerator[list[Event], None]:
         """Batches of events numbered above `after`, for ever. Raises Reset on a gap.
 
         A number above the newest is of another database, or of the future: also Reset.
