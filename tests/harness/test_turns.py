@@ -155,6 +155,18 @@ async def test_cancel_ends_the_turn_and_its_commands(socket_dir: Path) -> None:
         assert turn.end["result"] == "clean"
 
 
+async def test_cancel_ends_a_turn_that_waits_for_mail(socket_dir: Path) -> None:
+    script = [tool("mcp__hyperhive__recv", wait_seconds=100), text("next")]
+    async with working(socket_dir, script) as w:
+        w.host.silent = {"recv"}
+        await w.host.mail("go")
+        await wait_for(lambda: w.host.calls_of("recv"))
+        await w.host.push("cancel")
+        assert (await w.host.wait_for_end()).end["result"] == "cancelled"
+        await w.host.mail("next")
+        assert (await w.host.wait_for_end(2)).end["result"] == "clean"
+
+
 async def test_an_api_error_is_no_clean_end(socket_dir: Path) -> None:
     refused = failure(402, "billing", "the budget is used up", {"x-should-retry": "false"})
     async with working(socket_dir, [refused]) as w:
