@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +12,6 @@ from hyperhive.local.directories import Place
 from hyperhive.local.logs import open_log
 from hyperhive.local.reach import check_reach
 from hyperhive.protocol.errors import Unavailable
-
-_FILES = resource.getrlimit(resource.RLIMIT_NOFILE)
-"""As we were given them: select(2) breaks with as many as the service allows itself."""
 
 # By these a harness is found again, and what it left behind.
 HIVE = "HYPERHIVE_HIVE"
@@ -42,14 +37,11 @@ class Spawner:
         try:
             log = open_log(place.log)
             try:
-                child = self._popen(name, place, invocation, log)
+                return self._popen(name, place, invocation, log)
             finally:
                 os.close(log)
         except OSError as error:
             raise Unavailable(f"{name} cannot be started: {error}") from None
-        with suppress(ProcessLookupError):
-            resource.prlimit(child.pid, resource.RLIMIT_NOFILE, _FILES)
-        return child
 
     def _popen(self, name: str, place: Place, invocation: str, log: int) -> subprocess.Popen[bytes]:
         own_user = place.uid if uids.own_users() else None

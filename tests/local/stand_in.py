@@ -6,7 +6,6 @@ Standard library alone, started with `python -I` by the runtime under test.
 import ctypes
 import json
 import os
-import resource
 import signal
 import sys
 import threading
@@ -112,7 +111,6 @@ def main(what: str) -> None:
     elif what == "talkative":
         say(json.dumps({"arguments": sys.argv[2:], "cwd": os.getcwd(), "groups": os.getgroups()}))
         say(json.dumps({"environment": dict(os.environ)}), to=2)
-        say(json.dumps({"limit": resource.getrlimit(resource.RLIMIT_NOFILE)}))
         say(json.dumps({"files": sorted(os.listdir("/proc/self/fd"))}))
     elif what in STARTS:
         STARTS[what]()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -62,16 +61,6 @@ async def test_it_inherits_no_descriptor(hive: Hive) -> None:
     with Path("/dev/null").open() as file:
         os.set_inheritable(file.fileno(), True)
         assert (await told(hive))["files"] == ["0", "1", "2", "3"]  # the last one lists them
-
-
-async def test_it_may_open_as_many_files_as_anybody(hive: Hive) -> None:
-    """Whatever the service allows itself."""
-    usual = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (usual[0] - 1, usual[1]))
-    try:
-        assert tuple((await told(hive))["limit"]) == usual
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, usual)
 
 
 @pytest.mark.root
