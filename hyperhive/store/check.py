@@ -94,7 +94,8 @@ def _check_header(path: Path, in_log: int | None) -> None:
 
 def _damage(connection: sqlite3.Connection, pragma: str, seconds: float) -> str | None:
     """The first finding. A check that takes too long is stopped and counts as good so far."""
-    timer = threading.Timer(seconds, connection.interrupt)
+    done = threading.Event()
+    timer = threading.Thread(target=_interrupt_after, args=(connection, seconds, done))
     timer.start()
     try:
         (finding,) = connection.execute(f"PRAGMA {pragma}(1)").fetchone()
@@ -104,9 +105,17 @@ def _damage(connection: sqlite3.Connection, pragma: str, seconds: float) -> str 
         log.warning("the check of the database was stopped after %s s; no damage so far", seconds)
         return None
     finally:
-        timer.cancel()
+        done.set()
         timer.join()
     return None if finding == "ok" else str(finding)
+
+
+def _interrupt_after(connection: sqlite3.Connection, seconds: float, done: threading.Event) -> None:
+    """Again and again: an interrupt before the statement has begun is forgotten."""
+    pause = seconds
+    while not done.wait(pause):
+        connection.interrupt()
+        pause = 0.01
 
 
 def _anew(path: Path) -> str:
