@@ -18,7 +18,7 @@ pytestmark = pytest.mark.claude
 @pytest.mark.parametrize("option", ["turn_silence", "turn_limit"])
 async def test_a_turn_that_hangs_fails(socket_dir: Path, option: str) -> None:
     script = [tool("Bash", command=UNTIL_TOLD), text("ok")]
-    limits = {option: 2.0}
+    limits = {option: 6.0}
     async with working(socket_dir, script, options=limits, settings=ANY_COMMAND) as w:
         await w.host.mail("one")
         turn = await w.host.wait_for_end()
