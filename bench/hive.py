@@ -105,6 +105,7 @@ async def running_hive(agents: int, upstream: str = "http://127.0.0.1:9") -> Asy
         process = _start(root)
         try:
             await _wait_ready(root / "service.log", process)
+            await _wait_started(process.pid, agents + 1)
             yield Hive(root, process.pid)
         finally:
             process.send_signal(signal.SIGINT)
@@ -127,3 +128,18 @@ async def _wait_ready(log: Path, process: subprocess.Popen[bytes]) -> None:
         if process.poll() is not None or time.monotonic() > until:
             raise RuntimeError(f"the service did not come up:\n{output}")
         await asyncio.sleep(0.05)
+
+
+async def _wait_started(pid: int, agents: int) -> None:
+    """Until every agent's process is there: starting them is not what is measured."""
+    until = time.monotonic() + READY_SECONDS
+    while _children(pid) < agents:
+        if time.monotonic() > until:
+            raise RuntimeError("the agents were not started")
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(1.0)
+
+
+def _children(pid: int) -> int:
+    """Of all its threads (proc_pid_children(5))."""
+    return sum(len(f.read_text().split()) for f in Path(f"/proc/{pid}/task").glob("*/children"))
