@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from hyperhive.hive.records import Agent, Budget
 from hyperhive.protocol.bundle import AgentSettings
 from hyperhive.protocol.errors import Forbidden, InvalidField
+from hyperhive.protocol.link import LEASE_SECONDS
 from hyperhive.protocol.model import EVERYONE, MANAGER, OPERATOR, Capability, Role
 
 
@@ -80,7 +81,7 @@ class Policy:
     spawned: AgentPolicy = AgentPolicy()
     mail: MailLimits = MailLimits()
     retention: RetentionLimits = RetentionLimits()
-    lease_seconds: float = 60.0
+    lease_seconds: float = LEASE_SECONDS
     crash_limit: int = 5
     """Crashes within `crash_window_seconds` after which an agent is no longer restarted."""
     crash_window_seconds: float = 600.0
