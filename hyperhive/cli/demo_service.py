@@ -14,6 +14,8 @@ from typing import Any
 
 import click
 
+from hyperhive.cli.demo_trouble import service_log
+
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
@@ -60,6 +62,7 @@ def write_config(home: Path, upstream: str, port: int) -> None:
         "credentialFile": str(home / "credential"),
         "upstream": upstream,
         "dashboard": {"port": port},
+        "runtime": {"crashLimit": 3},
         "manager": {
             "description": "Coordinates the swarm.",
             "settings": {"allowedBash": ["cat *", "echo *", "ls *"]},
@@ -108,8 +111,8 @@ async def _wait_until_ready(process: asyncio.subprocess.Process, home: Path) -> 
                 click.echo(line)
     except TimeoutError:
         pass
-    log = (home / "service.log").read_text(errors="replace")
-    raise click.ClickException(f"the service did not come up:\n{log[-4_000:]}")
+    log = "\n".join(service_log(home))
+    raise click.ClickException(f"the service did not come up:\n{log}")
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -27,7 +27,8 @@ class Teller:
         self.transcript = Transcript(columns, sys.stdout.isatty())
 
     async def run(self) -> None:
-        with contextlib.suppress(HiveError):  # the service's end is reported by who runs it
+        # The service's end is reported by who runs it; a reader who left is told nothing.
+        with contextlib.suppress(HiveError, BrokenPipeError):
             async for event in self._client.events(0):
                 for line in self.transcript.lines(event):
                     click.echo(line)
