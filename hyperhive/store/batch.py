@@ -117,20 +117,24 @@ class Batches:
 
     def _transact(self, changes: Sequence[Change]) -> None:
         execute = self._connection.execute
+        before = self._connection.total_changes
         try:
             execute("BEGIN IMMEDIATE")
             for change in changes:
                 self._in_savepoint(change)
-            execute("UPDATE commits SET n = n + 1")
+            wrote = self._connection.total_changes > before
+            if wrote:
+                execute("UPDATE commits SET n = n + 1")
             execute("COMMIT")
         except BaseException:
             # SQLite has ended the transaction by itself after some errors, not after all.
             with contextlib.suppress(sqlite3.Error):
                 self._connection.rollback()
             raise
-        self.commits += 1
-        with contextlib.suppress(OSError):  # an older number there is no fault
-            self._lock.committed(self.commits)
+        if wrote:
+            self.commits += 1
+            with contextlib.suppress(OSError):  # an older number there is no fault
+                self._lock.committed(self.commits)
 
     def _in_savepoint(self, change: Change) -> None:
         execute = self._connection.execute

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 from hyperhive.protocol.errors import Busy, StorageFull
@@ -59,9 +59,8 @@ def sync_directory(directory: Path) -> None:
 def _create(path: Path, migrations: Migrations) -> None:
     """The database appears under its name complete and durable, or not at all."""
     unfinished = path.with_name(path.name + ".new")
-    for name in (unfinished.name, f"{unfinished.name}-journal", f"{unfinished.name}-wal"):
-        with suppress(FileNotFoundError):
-            path.with_name(name).unlink()
+    for end in ("", "-journal", "-wal", "-shm"):
+        unfinished.with_name(unfinished.name + end).unlink(missing_ok=True)
     os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     with closing(sqlite3.connect(unfinished, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous = FULL")

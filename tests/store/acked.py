@@ -37,21 +37,14 @@ class Acked:
     async def lost(self, path: Path) -> list[str]:
         """What of it a database does not have. Opening checks the integrity."""
         database = await Database.open(path, Tuning(reserve_bytes=RESERVE))
-        ids = sorted(self.sent)
+        ids = sorted(self.sent.keys() | self.settled)
         found = {d.id: d for d in await database.read(lambda tx: tx.messages.get_deliveries(ids))}
-        waiting = set(await database.read(lambda tx: tx.messages.queued(2)))
         await database.close()
+        bodies = {id_: delivery.message.body for id_, delivery in found.items()}
+        states = {id_: delivery.state for id_, delivery in found.items()}
         return [
-            *(
-                f"sent {id_}"
-                for id_, number in self.sent.items()
-                if id_ not in found or found[id_].message.body != body(number)
-            ),
-            *(
-                f"settled {id_}"
-                for id_ in self.settled
-                if id_ in waiting or (id_ in self.sent and found[id_].state != "acked")
-            ),
+            *(f"sent {id_}" for id_, n in self.sent.items() if bodies.get(id_) != body(n)),
+            *(f"settled {id_}" for id_ in self.settled if states.get(id_) != "acked"),
         ]
 
 

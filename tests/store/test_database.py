@@ -100,6 +100,13 @@ async def test_changes_that_wait_are_written_together(database: Database) -> Non
     assert batches == [MAX_BATCH, MAX_BATCH]
 
 
+async def test_a_change_that_only_looks_costs_no_sync(database: Database, path: Path) -> None:
+    await database.write(put("k"))
+    before = (path.with_name("hive.db-wal").read_bytes(), database._writer.worker.commits)
+    assert await database.write(lambda tx: tx.meta.get("k")) == "x"
+    assert (path.with_name("hive.db-wal").read_bytes(), database._writer.worker.commits) == before
+
+
 async def test_listeners_get_durable_events_before_the_answer(
     database: Database, path: Path
 ) -> None:
