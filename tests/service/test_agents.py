@@ -10,44 +10,39 @@ from pathlib import Path
 import pytest
 
 from hyperhive.protocol.errors import RemoteError
-from tests.service.conftest import Start, agent_in, mail_from, turns_of
+from tests.service.conftest import Running, agent_in, mail_from, turns_of
 from tests.support.real_service import Swarm
 from tests.support.wait import wait_for
 
 pytestmark = pytest.mark.claude
 
 
-async def test_the_allow_list_holds(start_swarm: Start) -> None:
-    async with start_swarm("alice") as (swarm, admin):
+async def test_the_allow_list_holds(swarm: Swarm, running: Running) -> None:
+    async with running("alice") as admin:
         workspace = swarm.root / "agents" / "alice" / "workspace"
-        await admin.call("send", to="alice", body="run touch allowed", key="1")
+        await admin.call("send", to="alice", body="run touch allowed", key="list-1")
         await mail_from(admin, "alice", 1)
-        await admin.call("send", to="alice", body="run touch one; id > two", key="2")
+        await admin.call("send", to="alice", body="run touch one; id > two", key="list-2")
         mail = await mail_from(admin, "alice", 2)
         assert mail[0]["body"].startswith("refused:")
         assert {path.name for path in workspace.iterdir()} == {"allowed"}
 
 
-async def test_a_model_override_holds_from_the_next_turn(start_swarm: Start) -> None:
-    async with start_swarm("alice") as (_, admin):
-        await admin.call("send", to="alice", body="hello", key="1")
-        await mail_from(admin, "alice", 1)
-        await admin.call("model", name="alice", model="small")
-        await admin.call("send", to="alice", body="hello again", key="2")
-        await mail_from(admin, "alice", 2)
-        await agent_in(admin, "alice", "idle")
-        turns = await turns_of(admin, "alice")
-        assert [t["model"] for t in turns] == [
-            "claude-haiku-5-5",
-            "claude-sonnet-5-5",
-        ]
+async def test_a_model_override_holds_from_the_next_turn(running: Running) -> None:
+    async with running("bob") as admin:
+        await admin.call("send", to="bob", body="hello", key="model-1")
+        await mail_from(admin, "bob", 1)
+        await admin.call("model", name="bob", model="small")
+        await admin.call("send", to="bob", body="hello again", key="model-2")
+        await mail_from(admin, "bob", 2)
+        await agent_in(admin, "bob", "idle")
+        turns = await turns_of(admin, "bob")
+        assert [t["model"] for t in turns] == ["claude-haiku-5-5", "claude-sonnet-5-5"]
         assert all(t["usd"] > 0 and t["state"] == "clean" for t in turns)
 
 
-async def test_a_crash_is_told_and_mended(start_swarm: Start) -> None:
-    runtime = {"kind": "local", "restartDelaySeconds": 0.05, "crashLimit": 3}
-    async with start_swarm("alice", runtime=runtime) as (swarm, admin):
-        await agent_in(admin, "alice", "idle")
+async def test_a_crash_is_told_and_mended(swarm: Swarm, running: Running) -> None:
+    async with running("alice") as admin:
         first = swarm.harness_pids()["alice"]
         os.kill(first, signal.SIGKILL)
         await wait_for(lambda: swarm.harness_pids().get("alice", first) != first, 20)
@@ -63,65 +58,65 @@ async def test_a_crash_is_told_and_mended(start_swarm: Start) -> None:
         await agent_in(admin, "alice", "idle")
 
 
-async def test_a_rate_limit_gives_the_message_back_unchanged(start_swarm: Start) -> None:
-    async with start_swarm("alice") as (_, admin):
-        await admin.call("send", to="alice", body="limited", key="1")
-        held = await agent_in(admin, "alice", "held")
+async def test_a_rate_limit_gives_the_message_back_unchanged(running: Running) -> None:
+    async with running("carol") as admin:
+        await admin.call("send", to="carol", body="limited", key="limit-1")
+        held = await agent_in(admin, "carol", "held")
         assert held["hold"]["reason"] == "rate_limited"
-        assert (await mail_from(admin, "alice"))[0]["body"] == "at last"
-        await agent_in(admin, "alice", "idle")
-        flow = (await admin.call("messages", agent="alice"))["messages"]
+        assert (await mail_from(admin, "carol"))[0]["body"] == "at last"
+        await agent_in(admin, "carol", "idle")
+        flow = (await admin.call("messages", agent="carol"))["messages"]
         assert next(m for m in flow if m["from"] == "operator")["attempt"] == 1
-        assert [t["state"] for t in await turns_of(admin, "alice")] == ["clean", "deferred"]
+        assert [t["state"] for t in await turns_of(admin, "carol")] == ["clean", "deferred"]
 
 
-async def test_a_question_travels_to_the_operator_and_back(start_swarm: Start) -> None:
-    async with start_swarm("alice") as (_, admin):
-        await admin.call("send", to="alice", body="ask Tea or coffee?", key="1")
+async def test_a_question_travels_to_the_operator_and_back(running: Running) -> None:
+    async with running("dave") as admin:
+        await admin.call("send", to="dave", body="ask Tea or coffee?", key="ask-1")
 
         async def asked() -> int | None:
             return next((q["id"] for q in (await admin.call("questions"))["questions"]), None)
 
         await admin.call("answer", id=await wait_for(asked, 30), answer="tea")
-        assert (await mail_from(admin, "alice"))[0]["body"] == "you said tea"
+        assert (await mail_from(admin, "dave"))[0]["body"] == "you said tea"
 
 
-async def test_kill_start_destroy_and_purge(start_swarm: Start) -> None:
-    async with start_swarm() as (swarm, admin):
-        files = swarm.root / "agents" / "carol"
-        await admin.call("spawn", name="carol")
-        await agent_in(admin, "carol", "idle")
-        await admin.call("kill", name="carol")
-        await agent_in(admin, "carol", "stopped")
-        assert "carol" not in swarm.harness_pids()
-        await admin.call("start", name="carol")
-        await agent_in(admin, "carol", "idle")
-        await admin.call("destroy", name="carol")
-        await agent_in(admin, "carol", "tombstone")
-        await wait_for(lambda: "carol" not in swarm.harness_pids(), 20)
+async def test_kill_start_destroy_and_purge(swarm: Swarm, running: Running) -> None:
+    files = swarm.root / "agents" / "zoe"
+    async with running() as admin:
+        await admin.call("spawn", name="zoe")
+        await admin.call("start", name="zoe")
+        await agent_in(admin, "zoe", "idle")
+        await admin.call("kill", name="zoe")
+        await agent_in(admin, "zoe", "stopped")
+        assert "zoe" not in swarm.harness_pids()
+        await admin.call("start", name="zoe")
+        await agent_in(admin, "zoe", "idle")
+        await admin.call("destroy", name="zoe")
+        await agent_in(admin, "zoe", "tombstone")
+        await wait_for(lambda: "zoe" not in swarm.harness_pids(), 20)
         with pytest.raises(RemoteError, match="tombstone"):
-            await admin.call("spawn", name="carol")
+            await admin.call("spawn", name="zoe")
         assert files.exists()
-        await admin.call("destroy", name="carol", purge=True)
+        await admin.call("destroy", name="zoe", purge=True)
 
         async def gone() -> bool:
-            return all(a["name"] != "carol" for a in (await admin.call("agents"))["agents"])
+            return all(a["name"] != "zoe" for a in (await admin.call("agents"))["agents"])
 
         await wait_for(gone, 20)
         assert not files.exists()
-        await admin.call("spawn", name="carol")
-        await agent_in(admin, "carol", "idle")
+        await admin.call("spawn", name="zoe")
+        await agent_in(admin, "zoe", "stopped")
 
 
 @pytest.mark.root
-async def test_agents_cannot_read_each_other(start_swarm: Start) -> None:
-    async with start_swarm("alice", "bob") as (swarm, admin):
-        for name in ("alice", "bob"):
-            await agent_in(admin, name, "idle")
+async def test_agents_cannot_read_each_other(swarm: Swarm, running: Running) -> None:
+    async with running("alice", "bob"):
+        pids = swarm.harness_pids()
         uids = {name: _uid(swarm.root / "agents" / name / "home") for name in ("alice", "bob")}
         assert uids["alice"] != uids["bob"]
         assert 0 not in uids.values()
-        for pid in swarm.harness_pids().values():
+        for pid in pids.values():
             assert "NoNewPrivs:\t1" in Path(f"/proc/{pid}/status").read_text()
         home = swarm.root / "agents" / "bob" / "home"
         assert home.stat().st_mode & 0o077 == 0

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Iterator
 
 import pytest
 
 from hyperhive.admin.client import AdminClient
-from tests.service.conftest import Start, agent_in, mail_from, turns_of
+from tests.service.conftest import Running, agent_in, mail_from, swarm_of, turns_of
 from tests.support.real_service import Swarm
 from tests.support.wait import wait_for
 
 pytestmark = pytest.mark.claude
 
 WORKERS = ("alice", "bob")
+
+
+@pytest.fixture
+def swarm(upstream: str) -> Iterator[Swarm]:
+    """Each test its own: a restarted service must end in the test that started it."""
+    with swarm_of(upstream) as made:
+        yield made
 
 
 async def restart(swarm: Swarm, how: signal.Signals) -> None:
@@ -32,8 +40,10 @@ async def put_to_sleep(admin: AdminClient, seconds: int) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["restart", "kill"])
-async def test_a_turn_goes_on_over_a_restart(start_swarm: Start, how: signal.Signals) -> None:
-    async with start_swarm(*WORKERS) as (swarm, admin):
+async def test_a_turn_goes_on_over_a_restart(
+    swarm: Swarm, running: Running, how: signal.Signals
+) -> None:
+    async with running(*WORKERS) as admin:
         await put_to_sleep(admin, 6)
         before = swarm.harness_pids()
         began = {name: (await turns_of(admin, name))[0]["id"] for name in WORKERS}
@@ -50,10 +60,19 @@ async def test_a_turn_goes_on_over_a_restart(start_swarm: Start, how: signal.Sig
 
 
 async def test_mail_sent_while_agents_are_idle_wakes_them_after_a_restart(
-    start_swarm: Start,
+    swarm: Swarm, running: Running
 ) -> None:
-    async with start_swarm("alice") as (swarm, admin):
-        await agent_in(admin, "alice", "idle")
+    async with running("alice") as admin:
         await restart(swarm, signal.SIGKILL)
         await admin.call("send", to="alice", body="hello", key="h-1")
         assert (await mail_from(admin, "alice"))[0]["body"] == "hello yourself"
+
+
+async def test_ctrl_c_ends_the_agents_as_well(swarm: Swarm, running: Running) -> None:
+    """And a start afterwards has them running again, as they were wanted."""
+    async with running("alice") as admin:
+        await asyncio.to_thread(swarm.kill, signal.SIGINT)
+        assert swarm.harness_pids() == {}
+        swarm.start()
+        await wait_for(swarm.is_ready, 30, f"a ready service: {swarm.log}")
+        await agent_in(admin, "alice", "idle")
