@@ -12,7 +12,7 @@ from tests.hive.conftest import MakeWorld
 from tests.hive.world import ONE, TWO, World
 from tests.support.wait import let_time_pass, wait_for
 
-SOON = 0.3
+SOON = 1.0
 """Seconds that a lease lasts here."""
 
 
@@ -56,7 +56,7 @@ async def test_heartbeats_keep_a_lease(make_world: MakeWorld) -> None:
     id_ = await world.id("bob")
     async with watched(world.hive.leases):
         await world.begin("bob")
-        for _ in range(10):
+        for _ in range(5):
             await let_time_pass(SOON / 3)
             world.hive.turns.heartbeat(id_, ONE)
         assert await world.states("bob") == ["hello: leased 1"]
@@ -71,9 +71,9 @@ async def test_a_lost_link_leaves_a_lease_time_of_grace(make_world: MakeWorld) -
     await world.connect("bob")
     async with watched(world.hive.leases):
         await world.begin("bob")
-        await let_time_pass(SOON * 0.8)
+        await let_time_pass(SOON * 0.6)
         await world.hive.turns.unlinked(await world.id("bob"), ONE)
-        await let_time_pass(SOON * 0.8)
+        await let_time_pass(SOON * 0.6)
         assert await world.states("bob") == ["hello: leased 1"]
         assert await returned(world) == ["hello: accepted 2"]
 
@@ -83,7 +83,7 @@ async def test_a_call_prolongs_what_a_client_without_turns_holds(make_world: Mak
     await world.send("alice", "bob")
     async with watched(world.hive.leases):
         (message,) = await world.recv("bob")
-        for _ in range(6):
+        for _ in range(4):
             await let_time_pass(SOON / 2)
             await world.recv("bob")
         await world.recv("bob", ack=(message["delivery"],))
@@ -169,7 +169,7 @@ async def test_a_restart_of_the_service_gives_grace_and_blames_nobody(
     await world.send("alice", "bob")
     await world.connect("bob")
     await world.begin("bob")
-    await let_time_pass(SOON * 1.5)  # nobody watches: the service is down
+    await let_time_pass(SOON * 1.2)  # nobody watches: the service is down
     await world.again()
     async with watched(world.hive.leases):
         await let_time_pass(SOON / 2)
