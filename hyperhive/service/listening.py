@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import grp
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -20,6 +21,11 @@ log = logging.getLogger(__name__)
 ADMIN_GROUP = "hyperhive-admin"
 SHUTDOWN_SECONDS = 3.0
 """For requests under way; clients reconnect."""
+
+MAX_CONNECTIONS = 256
+"""To a TCP listener: whoever reaches the port must not use up the descriptors of the service."""
+IDLE_SECONDS = 75.0
+"""Until a connection has sent a whole request head, its first or the next one."""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -37,12 +43,33 @@ def bind(host: str, port: int) -> socket.socket:
 
 @asynccontextmanager
 async def on_listener(app: web.Application, listener: socket.socket) -> AsyncIterator[None]:
+    """Connections beyond MAX_CONNECTIONS are closed at once."""
     runner = await _runner(app)
     try:
-        await web.SockSite(runner, listener).start()
-        yield
+        accept = _bounded(runner)
+        server = await asyncio.get_running_loop().create_server(accept, sock=listener)
+        try:
+            yield
+        finally:
+            server.close()
     finally:
         await runner.cleanup()
+
+
+def _bounded(runner: web.AppRunner) -> Callable[[], asyncio.BaseProtocol]:
+    server = runner.server
+    assert server is not None
+
+    def accept() -> asyncio.BaseProtocol:
+        return server() if len(server.connections) < MAX_CONNECTIONS else _Refusal()
+
+    return accept
+
+
+class _Refusal(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.abort()
 
 
 @asynccontextmanager
@@ -88,7 +115,11 @@ def _admit_admins(path: Path) -> None:
 
 async def _runner(app: web.Application) -> web.AppRunner:
     runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handler_cancellation=True
+        app,
+        access_log=None,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+        handler_cancellation=True,
+        keepalive_timeout=IDLE_SECONDS,
     )
     await runner.setup()
     return runner

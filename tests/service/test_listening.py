@@ -1,16 +1,20 @@
-"""The admin socket's owner and group."""
+"""The admin socket's owner and group; a port under more connections than it takes."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import grp
 import logging
 import os
 from pathlib import Path
 
+import aiohttp
 import pytest
 from aiohttp import web
 
 from hyperhive.service import listening
+from tests.support.wait import wait_for
 
 
 @pytest.mark.root
@@ -47,3 +51,39 @@ async def test_a_group_that_cannot_be_given(
         async with listening.on_socket(web.Application(), socket_dir / "admin.sock"):
             assert (socket_dir / "admin.sock").stat().st_mode & 0o777 == 0o600
     assert "stays its owner's" in caplog.text
+
+
+async def _hello(_: web.Request) -> web.Response:
+    return web.Response(text="hello")
+
+
+async def _status(url: str) -> int | None:
+    with contextlib.suppress(aiohttp.ClientError):
+        async with aiohttp.ClientSession() as http, http.get(url) as answer:
+            return answer.status
+    return None
+
+
+async def test_connections_are_bounded_and_silent_ones_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More would use up the descriptors of the service, and with them every agent's socket."""
+    monkeypatch.setattr(listening, "MAX_CONNECTIONS", 20)
+    monkeypatch.setattr(listening, "IDLE_SECONDS", 2.0)
+    app = web.Application()
+    app.router.add_get("/", _hello)
+    listener = listening.bind("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    async with listening.on_listener(app, listener):
+        assert await _status(f"http://127.0.0.1:{port}/") == 200
+        opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(60)]
+        await wait_for(
+            lambda: sum(reader.at_eof() or _failed(reader) for reader, _ in opened) >= 40
+        )
+        assert await _status(f"http://127.0.0.1:{port}/") is None
+        await wait_for(lambda: all(reader.at_eof() or _failed(reader) for reader, _ in opened))
+        assert await _status(f"http://127.0.0.1:{port}/") == 200
+        for _, writer in opened:
+            writer.transport.abort()
+
+
+def _failed(reader: asyncio.StreamReader) -> bool:
+    return reader.exception() is not None
