@@ -268,6 +268,14 @@ async def test_the_operators_mail_is_read_not_leased(world: World) -> None:
     assert len(await world.events("inbox_read")) == before == 1
 
 
+async def test_what_was_not_shown_is_not_read(world: World) -> None:
+    await world.send("alice", "operator", "one")
+    (shown,) = await world.hive.broker.inbox()
+    await world.send("alice", "operator", "two")
+    await world.hive.broker.mark_read([shown.id])
+    assert await world.states("operator") == ["one: acked 1", "two: accepted 1"]
+
+
 async def test_what_is_sent_is_an_event_for_each_recipient(world: World) -> None:
     long = "x" * 5_000
     await world.send("operator", "alice", long)
