@@ -16,7 +16,8 @@ from hyperhive.protocol.errors import HiveError, InvalidField, InvalidFrame, Too
 from tests.config.complete import EXAMPLES, complete
 from tests.config.test_options import MISTAKES, SMALLEST
 
-ONE_OF_EACH = {m.field: m.document for m in MISTAKES if len(m.field) < 80}
+# The first of each field, since among the others are documents of a megabyte.
+ONE_OF_EACH = {m.field: m.document for m in reversed(MISTAKES) if len(m.field) < 80}
 
 
 class Plainly(yaml.CSafeDumper):
