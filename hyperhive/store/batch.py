@@ -124,7 +124,7 @@ class Batches:
                 self._in_savepoint(change)
             wrote = self._connection.total_changes > before
             if wrote:
-                execute("UPDATE commits SET n = n + 1")
+                execute("UPDATE counters SET n = n + 1 WHERE id = -2")
             execute("COMMIT")
         except BaseException:
             # SQLite has ended the transaction by itself after some errors, not after all.

@@ -40,10 +40,8 @@ class Events:
         )
 
     def last(self) -> int:
-        row = self._connection.execute(
-            "SELECT seq FROM sqlite_sequence WHERE name = 'events'"
-        ).fetchone()
-        return row[0] if row else 0
+        (last,) = self._connection.execute("SELECT max(seq) FROM events").fetchone()
+        return last or 0
 
     def floor(self) -> int:
         row = self._connection.execute(

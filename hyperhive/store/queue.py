@@ -25,7 +25,7 @@ class Queue:
 
     def undelivered(self, recipient_id: int) -> int:
         row = self._connection.execute(
-            "SELECT undelivered FROM queues WHERE recipient_id = ?", (recipient_id,)
+            "SELECT n FROM counters WHERE id = ?", (recipient_id,)
         ).fetchone()
         return row[0] if row else 0
 

@@ -21,22 +21,23 @@ class Retention:
 
     def messages(self, older_than: float, keep: int, limit: int) -> int:
         # Numbers have almost no gaps: the newest `keep` messages are those above `last - keep`.
+        (last,) = self._connection.execute("SELECT ifnull(max(id), 0) FROM messages").fetchone()
         ids = self._ids(
             "SELECT * FROM ("
-            "  SELECT message_id FROM deliveries AS settled WHERE settled_at < ?1 AND NOT EXISTS ("
+            "  SELECT message_id FROM deliveries AS settled"
+            "  WHERE settled_at < ?1 AND message_id < ?4 AND NOT EXISTS ("
             "    SELECT 1 FROM deliveries AS other WHERE other.message_id = settled.message_id"
             "    AND (other.settled_at IS NULL OR other.settled_at >= ?1)"
             "  ) ORDER BY settled_at LIMIT ?3"
             ") UNION SELECT * FROM ("
             "  SELECT message_id FROM deliveries AS settled"
-            "  WHERE settled_at IS NOT NULL AND state != 'dead' AND message_id <="
-            "    (SELECT seq FROM sqlite_sequence WHERE name = 'messages') - ?2"
+            "  WHERE settled_at IS NOT NULL AND state != 'dead' AND message_id <= ?2"
             "  AND NOT EXISTS ("
             "    SELECT 1 FROM deliveries AS other WHERE other.message_id = settled.message_id"
             "    AND (other.settled_at IS NULL OR other.state = 'dead')"
             "  ) ORDER BY message_id LIMIT ?3"
             ") ORDER BY message_id LIMIT ?3",
-            *(older_than, keep, limit),
+            *(older_than, last - max(keep, 1), limit, last),
         )
         self._connection.execute(
             "DELETE FROM deliveries WHERE message_id IN (SELECT value FROM json_each(?))",
@@ -49,15 +50,16 @@ class Retention:
 
     def events(self, older_than: float, turns_older_than: float, keep: int, limit: int) -> int:
         """Turns that ended before `turns_older_than` go with their events."""
+        (last,) = self._connection.execute("SELECT ifnull(max(seq), 0) FROM events").fetchone()
+        # The oldest by number are the oldest by time, unless the clock was wrong: then some wait
+        # for the others that were written meanwhile.
         numbers = self._ids(
-            "SELECT * FROM (SELECT seq FROM events WHERE NOT kind GLOB 'turn_*' AND at < ?1"
-            "  ORDER BY at LIMIT ?4)"
-            " UNION SELECT * FROM (SELECT seq FROM events WHERE kind GLOB 'turn_*' AND at < ?2"
-            "  ORDER BY at LIMIT ?4)"
-            " UNION SELECT * FROM (SELECT seq FROM events WHERE seq <="
-            "  (SELECT seq FROM sqlite_sequence WHERE name = 'events') - ?3 ORDER BY seq LIMIT ?4)"
+            "SELECT seq FROM (SELECT seq, at FROM events WHERE seq > 0 ORDER BY seq LIMIT ?4)"
+            "  WHERE seq <= ?3 OR at < ?1 AND seq < ?5"
+            " UNION SELECT * FROM (SELECT seq FROM events"
+            "  WHERE kind GLOB 'turn_*' AND at < ?2 AND seq < ?5 ORDER BY at LIMIT ?4)"
             " ORDER BY seq LIMIT ?4",
-            *(older_than, turns_older_than, keep, limit),
+            *(older_than, turns_older_than, last - max(keep, 1), limit, last),
         )
         if numbers:
             self._connection.execute(

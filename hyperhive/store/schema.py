@@ -45,7 +45,7 @@ def migrate(connection: sqlite3.Connection, migrations: Migrations) -> None:
 
 
 def commits(connection: sqlite3.Connection) -> int:
-    number: int = connection.execute("SELECT n FROM commits").fetchone()[0]
+    number: int = connection.execute("SELECT n FROM counters WHERE id = -2").fetchone()[0]
     return number
 
 

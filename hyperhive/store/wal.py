@@ -9,6 +9,8 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
+LOOK_EVERY = 0.1
+"""Seconds between looks at the log's size, too short for it to grow far beyond the limit."""
 RETRY_AFTER = 1.0
 """Seconds between attempts to empty a log that is too large."""
 
@@ -34,28 +36,28 @@ class WalLimit:
     def __init__(self, database: Path, limit: int) -> None:
         self._database = database
         self._limit = limit
-        self._tried_at = float("-inf")
+        self._look_at = float("-inf")
+        self._exceeded = False
 
     def exceeded(self, connection: sqlite3.Connection) -> bool:
-        """Whether the log is over the limit and cannot be emptied now."""
-        if (wal_bytes(self._database) or 0) <= self._limit:
-            return False
-        if time.monotonic() - self._tried_at < RETRY_AFTER:
-            return True
-        self._tried_at = time.monotonic()
-        busy, _, _ = _truncate(connection)
-        if busy:
-            message = "%s is over %d bytes: another program keeps reading the database"
-            log.warning(message, wal_path(self._database), self._limit)
-        return bool(busy)
+        """Whether the log is over the limit and could not be emptied."""
+        now = time.monotonic()
+        if now >= self._look_at:
+            over = (wal_bytes(self._database) or 0) > self._limit
+            self._exceeded = over and not _emptied(connection)
+            self._look_at = now + (RETRY_AFTER if self._exceeded else LOOK_EVERY)
+            if self._exceeded:
+                message = "%s is over %d bytes: another program keeps reading the database"
+                log.warning(message, wal_path(self._database), self._limit)
+        return self._exceeded
 
 
-def _truncate(connection: sqlite3.Connection) -> tuple[int, int, int]:
-    """Checkpoint without waiting for readers."""
+def _emptied(connection: sqlite3.Connection) -> bool:
+    """Fold the whole log back, unless somebody still reads from it."""
     (timeout,) = connection.execute("PRAGMA busy_timeout").fetchone()
     connection.execute("PRAGMA busy_timeout = 0")
     try:
-        busy, frames, done = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        return busy, frames, done
+        (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
     finally:
         connection.execute(f"PRAGMA busy_timeout = {timeout:d}")

@@ -154,6 +154,7 @@ async def test_after_an_io_error_nothing_is_written_any_more(path: Path) -> None
 async def test_a_reader_of_another_program_cannot_let_the_log_grow_for_ever(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("hyperhive.store.wal.LOOK_EVERY", 0.0)
     monkeypatch.setattr("hyperhive.store.wal.RETRY_AFTER", 0.0)
     limit = 2**20
     database = await Database.open(path, replace(SMALL, wal_limit=limit))

@@ -21,7 +21,7 @@ CLOCK = StepClock()
 
 # What must be found through exactly this index: of those that fit it alone stays small.
 THROUGH = {
-    "undelivered": "queues USING INTEGER PRIMARY KEY",
+    "undelivered": "counters USING INTEGER PRIMARY KEY",
     "repeats": "deliveries_repeats (recipient_id=? AND coalesce=?",
     "leasable": "deliveries_queue (recipient_id=? AND state=?",
     "next_leasable": "deliveries_queue (recipient_id=? AND state=?",

@@ -1,9 +1,10 @@
 -- Times are seconds since 1970 (CLOCK_REALTIME). A deadline is three columns: X_wall, X_boot and
 -- X_boottime, all set or all null. Whole rows are read by position: later columns are appended.
--- AUTOINCREMENT where a number that was once given out must not come back after its row was deleted.
+-- What a send writes to is kept to few pages: each costs a write to the log before the answer.
+-- Numbers do not come back: retention leaves the newest row of messages and events in place.
 
 CREATE TABLE agents (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    id INTEGER PRIMARY KEY,
     name TEXT NOT NULL,
     role TEXT NOT NULL,
     origin TEXT NOT NULL,
@@ -33,7 +34,7 @@ CREATE TABLE keys (
 CREATE INDEX keys_age ON keys (created_at);
 
 CREATE TABLE messages (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    id INTEGER PRIMARY KEY,
     sender_id INTEGER NOT NULL,
     sender TEXT NOT NULL,
     kind TEXT NOT NULL,
@@ -50,7 +51,7 @@ CREATE TABLE messages (
 
 -- What the queue is searched by is copied here from the message.
 CREATE TABLE deliveries (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    id INTEGER PRIMARY KEY,
     message_id INTEGER NOT NULL REFERENCES messages (id),
     sender_id INTEGER NOT NULL,
     system INTEGER NOT NULL,
@@ -95,21 +96,22 @@ CREATE VIEW delivery_rows AS SELECT
     m.in_reply_to, m.hops, m.sent_at
 FROM deliveries AS d CROSS JOIN messages AS m ON m.id = d.message_id;
 
--- How much waits for each recipient, system mail aside: every send asks for it.
-CREATE TABLE queues (
-    recipient_id INTEGER PRIMARY KEY,
-    undelivered INTEGER NOT NULL
+-- Under a recipient's id: how many deliveries wait for it, system mail aside; every send asks.
+-- Under -2: transactions committed; beside the database, it is remembered how many at least.
+CREATE TABLE counters (
+    id INTEGER PRIMARY KEY,
+    n INTEGER NOT NULL
 ) STRICT;
-CREATE TRIGGER queues_grow AFTER INSERT ON deliveries
+INSERT INTO counters VALUES (-2, 0);
+CREATE TRIGGER deliveries_wait AFTER INSERT ON deliveries
 WHEN NEW.settled_at IS NULL AND NOT NEW.system
 BEGIN
-    INSERT INTO queues VALUES (NEW.recipient_id, 1)
-    ON CONFLICT DO UPDATE SET undelivered = undelivered + 1;
+    INSERT INTO counters VALUES (NEW.recipient_id, 1) ON CONFLICT DO UPDATE SET n = n + 1;
 END;
-CREATE TRIGGER queues_shrink AFTER UPDATE OF settled_at ON deliveries
+CREATE TRIGGER deliveries_settle AFTER UPDATE OF settled_at ON deliveries
 WHEN OLD.settled_at IS NULL AND NEW.settled_at IS NOT NULL AND NOT NEW.system
 BEGIN
-    UPDATE queues SET undelivered = undelivered - 1 WHERE recipient_id = NEW.recipient_id;
+    UPDATE counters SET n = n - 1 WHERE id = NEW.recipient_id;
 END;
 
 CREATE TABLE turns (
@@ -148,7 +150,7 @@ CREATE TABLE usage (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE questions (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    id INTEGER PRIMARY KEY,
     asker_id INTEGER NOT NULL,
     asker TEXT NOT NULL,
     target_id INTEGER NOT NULL,
@@ -168,7 +170,7 @@ CREATE TABLE questions (
 CREATE INDEX questions_open ON questions (id) WHERE state = 'open';
 
 CREATE TABLE approvals (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    id INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,
     state TEXT NOT NULL,
     requester_id INTEGER NOT NULL,
@@ -185,7 +187,7 @@ CREATE TABLE approvals (
 CREATE INDEX approvals_open ON approvals (id) WHERE state IN ('checking', 'pending');
 
 CREATE TABLE operations (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    id INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,
     agent_id INTEGER NOT NULL,
     agent TEXT NOT NULL,
@@ -201,7 +203,7 @@ CREATE TABLE operations (
 CREATE INDEX operations_open ON operations (id) WHERE state = 'open';
 
 CREATE TABLE events (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    seq INTEGER PRIMARY KEY,
     at REAL NOT NULL,
     kind TEXT NOT NULL,
     agent TEXT,
@@ -210,10 +212,9 @@ CREATE TABLE events (
 CREATE INDEX events_turn_log ON events (agent) WHERE kind GLOB 'turn_*';
 CREATE INDEX events_crash ON events (agent, at) WHERE kind = 'crash';
 CREATE INDEX events_turn_age ON events (at) WHERE kind GLOB 'turn_*';
-CREATE INDEX events_other_age ON events (at) WHERE NOT kind GLOB 'turn_*';
 
 CREATE TABLE audit (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    id INTEGER PRIMARY KEY,
     at REAL NOT NULL,
     actor TEXT NOT NULL,
     action TEXT NOT NULL,
@@ -232,10 +233,6 @@ CREATE TABLE logins (
     expires_boot TEXT NOT NULL,
     expires_boottime REAL NOT NULL
 ) STRICT, WITHOUT ROWID;
-
--- How many transactions were committed: beside the database, it is remembered how many at least.
-CREATE TABLE commits (n INTEGER NOT NULL) STRICT;
-INSERT INTO commits VALUES (0);
 
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
