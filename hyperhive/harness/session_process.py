@@ -122,6 +122,13 @@ class ClaudeProcess(Transport):
     async def _end(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdin is not None
         process.stdin.close()
+        await self._wait_ended(process)
+        # Unless somebody asks, a pipe that broke is reported as an error nobody looked at.
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(_STEP_SECONDS):
+                await process.stdin.wait_closed()
+
+    async def _wait_ended(self, process: asyncio.subprocess.Process) -> None:
         for sig in (signal.SIGTERM, signal.SIGKILL, None):
             try:
                 async with asyncio.timeout(_STEP_SECONDS):

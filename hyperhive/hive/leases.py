@@ -85,7 +85,8 @@ class Leases:
             return Taken(taken, remaining(waiting, self._clock) if waiting else None)
 
         try:
-            taken = await self._store.write(change)
+            # A power cut ends the holder too: a lease that it undoes was never in the way.
+            taken = await self._store.write(change, durable=False)
         except asyncio.CancelledError:
             # It is written all the same: what nobody waits for any more must not be held for ever.
             self.touch(agent_id, instance)

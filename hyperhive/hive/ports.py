@@ -60,7 +60,13 @@ class Transaction(Protocol):
 class Store(Protocol):
     """Durable state. Functions run whole on the database's thread, off the loop."""
 
-    async def write(self, change: Callable[[Transaction], T], *, essential: bool = False) -> T:
+    async def write(
+        self,
+        change: Callable[[Transaction], T],
+        *,
+        essential: bool = False,
+        durable: bool = True,
+    ) -> T:
         """Run `change` in a savepoint and return its result once it is durable.
 
         What it raises undoes only its own changes and is raised here. Never cancelled half-way.
@@ -68,6 +74,9 @@ class Store(Protocol):
 
         `essential` changes are still accepted on a full disk, from a reserve: what settles, stops,
         ends or deletes. They may run twice, the first run undone.
+
+        One that is not `durable` outlives the process but perhaps not a power cut, and is there
+        sooner. What is written after it is never kept without it.
         """
 
     async def read(self, query: Callable[[Transaction], T]) -> T:

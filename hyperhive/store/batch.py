@@ -8,7 +8,7 @@ import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from hyperhive.hive.ports import Transaction
 from hyperhive.hive.records import Event
@@ -18,6 +18,7 @@ from hyperhive.store.lock import Lock
 from hyperhive.store.reserve import Reserve
 from hyperhive.store.schema import commits
 from hyperhive.store.transaction import Rows, rows_of
+from hyperhive.store.tuning import Tuning
 from hyperhive.store.wal import WalLimit
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ class Change:
 
     run: Callable[[Transaction], Any]
     essential: bool
+    durable: bool
     answer: asyncio.Future[Any]
     result: Any = None
     error: Exception | None = None
@@ -52,9 +54,15 @@ class Batches:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, lock: Lock, reserve: Reserve, wal: WalLimit
+        self,
+        connection: sqlite3.Connection,
+        lock: Lock,
+        reserve: Reserve,
+        wal: WalLimit,
+        tuning: Tuning,
     ) -> None:
         self._connection = connection
+        self._durable = self._synchronous = tuning.synchronous
         self._lock = lock
         self._rows: Rows = rows_of(connection)
         self._reserve = reserve
@@ -118,11 +126,14 @@ class Batches:
     def _transact(self, changes: Sequence[Change]) -> None:
         execute = self._connection.execute
         before = self._connection.total_changes
+        durable = any(change.durable for change in changes)
+        self._synchronize(self._durable if durable else "NORMAL")
         try:
             execute("BEGIN IMMEDIATE")
             for change in changes:
                 self._in_savepoint(change)
-            wrote = self._connection.total_changes > before
+            # Only what a power cut leaves is counted: the lock's file must not know of more.
+            wrote = durable and self._connection.total_changes > before
             if wrote:
                 execute("UPDATE counters SET n = n + 1 WHERE id = -2")
             execute("COMMIT")
@@ -135,6 +146,15 @@ class Batches:
             self.commits += 1
             with contextlib.suppress(OSError):  # an older number there is no fault
                 self._lock.committed(self.commits)
+
+    def _synchronize(self, synchronous: Literal["FULL", "NORMAL"]) -> None:
+        """NORMAL leaves out the sync at commit, and the next FULL one makes up for it.
+
+        https://www.sqlite.org/pragma.html#pragma_synchronous
+        """
+        if synchronous != self._synchronous:
+            self._connection.execute(f"PRAGMA synchronous = {synchronous}")
+            self._synchronous = synchronous
 
     def _in_savepoint(self, change: Change) -> None:
         execute = self._connection.execute

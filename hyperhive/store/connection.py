@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
-from typing import Any, Generic, ParamSpec, TypeVar
+from functools import partial
+from typing import Generic, ParamSpec, TypeVar
 
 import aiosqlite
 
@@ -35,12 +37,17 @@ class ConnectionThread(Generic[W]):
             await self.close()
             raise self._failure
 
-    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def submit(
+        self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> asyncio.Future[T]:
         # The public methods run statement by statement: other tasks' statements would come in
         # between, and each would cost two changes of threads.
-        execute: Any = self._aiosqlite._execute
-        result: T = await execute(function, *args, **kwargs)
+        result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._aiosqlite._tx.put_nowait((result, partial(function, *args, **kwargs)))
         return result
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self.submit(function, *args, **kwargs)
 
     async def close(self) -> None:
         await self._aiosqlite.close()

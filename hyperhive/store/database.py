@@ -7,6 +7,7 @@ import logging
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -42,7 +43,8 @@ class Database:
         self._reserve = Reserve(path, tuning.reserve_bytes)
         wal = WalLimit(path, tuning.wal_limit)
         self._writer = ConnectionThread(
-            self._open_writer, lambda connection: Batches(connection, lock, self._reserve, wal)
+            self._open_writer,
+            lambda connection: Batches(connection, lock, self._reserve, wal, self._tuning),
         )
         self._readers = [
             ConnectionThread(
@@ -53,10 +55,10 @@ class Database:
         ]
         self._idle: asyncio.LifoQueue[ConnectionThread[Reader]] = asyncio.LifoQueue()
         self._waiting: deque[Change] = deque()
-        self._wake = asyncio.Event()
+        self._batch: asyncio.Future[list[Event]] | None = None
         self._closing = False
         self._listeners: list[Listener] = []
-        self._task: asyncio.Task[None] | None = None
+        self._started = False
 
     @classmethod
     async def open(cls, path: Path, tuning: Tuning | None = None) -> Database:
@@ -69,12 +71,19 @@ class Database:
         await database._start()
         return database
 
-    async def write(self, change: Callable[[Transaction], T], *, essential: bool = False) -> T:
+    async def write(
+        self,
+        change: Callable[[Transaction], T],
+        *,
+        essential: bool = False,
+        durable: bool = True,
+    ) -> T:
         if self._closing:
             raise Unavailable("the database is being closed")
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append(Change(change, essential, answer))
-        self._wake.set()
+        self._waiting.append(Change(change, essential, durable, answer))
+        if self._batch is None:
+            self._begin_batch()
         return await answer
 
     async def read(self, query: Callable[[Transaction], T]) -> T:
@@ -95,36 +104,33 @@ class Database:
     async def close(self) -> None:
         """Write what waits, fold the log into the database, let the next instance in."""
         self._closing = True
-        self._wake.set()
-        if self._task is not None:
-            await self._task
-            self._task = None
+        while self._batch is not None:
+            await asyncio.wait([self._batch])
+        if self._started:
+            self._started = False
             await self._stop()
 
     # --- the writer ---
 
-    async def _write(self) -> None:
-        """Until it is closed and nothing waits any more."""
-        while self._waiting or not self._closing:
-            if not self._waiting:
-                self._wake.clear()
-                await self._wake.wait()
-                continue
-            size = min(len(self._waiting), MAX_BATCH)
-            await self._write_batch([self._waiting.popleft() for _ in range(size)])
+    def _begin_batch(self) -> None:
+        """Hand what waits to the writer's thread; what comes meanwhile is the next batch."""
+        size = min(len(self._waiting), MAX_BATCH)
+        changes = [self._waiting.popleft() for _ in range(size)]
+        self._batch = self._writer.submit(self._writer.worker.run, changes)
+        self._batch.add_done_callback(partial(self._end_batch, changes))
 
-    async def _write_batch(self, changes: list[Change]) -> None:
-        try:
-            events = await self._writer.run(self._writer.worker.run, changes)
-        except Exception:
-            log.exception("a batch of changes was not written")
-            events = []
+    def _end_batch(self, changes: list[Change], batch: asyncio.Future[list[Event]]) -> None:
+        self._batch = None
+        if error := batch.exception():
+            log.error("a batch of changes was not written", exc_info=error)
             for change in changes:
                 change.error = StorageError("the database failed; see the log")
-        if events:
+        elif events := batch.result():
             self._publish(events)
         for change in changes:
             change.settle()
+        if self._waiting:
+            self._begin_batch()
 
     def _publish(self, events: Sequence[Event]) -> None:
         for listener in tuple(self._listeners):
@@ -153,7 +159,7 @@ class Database:
         except BaseException:
             await self._stop()
             raise
-        self._task = asyncio.create_task(self._write(), name="store writer")
+        self._started = True
 
     async def _stop(self) -> None:
         """The last connection to close folds the log in, unless writing has failed before."""

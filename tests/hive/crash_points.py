@@ -34,9 +34,9 @@ class SteppedStore:
         self._store = store
         self._step = step
 
-    async def write(self, change: Callable[[Transaction], Any], *, essential: bool = False) -> Any:
+    async def write(self, change: Callable[[Transaction], Any], **how: bool) -> Any:
         await self._step("write")
-        result = await self._store.write(change, essential=essential)
+        result = await self._store.write(change, **how)
         await self._step("written")
         return result
 

@@ -43,7 +43,7 @@ async def test_a_service_starts_on_a_full_disk(
     """Where only what is essential is written."""
     write = world.database.write
 
-    async def refuse(change: object, *, essential: bool = False) -> object:
+    async def refuse(change: object, *, essential: bool = False, durable: bool = True) -> object:
         if not essential:
             raise StorageFull("no space left")
         return await write(change, essential=True)  # type: ignore[arg-type]  # as it came

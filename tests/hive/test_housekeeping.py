@@ -86,6 +86,7 @@ async def test_events_and_keys_are_bounded_too(make_world: MakeWorld) -> None:
 
 async def test_the_log_of_turns_goes_first(world: World) -> None:
     await world.database.write(lambda tx: tx.events.append("turn_text", "bob", {}, given.START))
+    await world.send("alice", "bob", "the newest event stays, whatever it is")
     world.clock.pass_by(15 * DAY)
     await keeping(world).sweep()
     assert await world.events("turn_text") == []

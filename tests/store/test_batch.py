@@ -49,7 +49,8 @@ async def test_a_full_disk_refuses_what_is_not_essential(
     assert reserve.exists()
     monkeypatch.setattr("hyperhive.store.reserve.RETRY_AFTER", 9e9)
     async with page_limit(database, 1):
-        answers = await asyncio.gather(
+        _, *answers = await asyncio.gather(
+            database.write(lambda tx: None),  # while it is busy, the others become one batch
             database.write(small),
             database.write(large),
             database.write(

@@ -97,7 +97,25 @@ async def test_changes_that_wait_are_written_together(database: Database) -> Non
     count = 2 * MAX_BATCH
     numbers = await asyncio.gather(*(database.write(put(f"k{n}")) for n in range(count)))
     assert sorted(numbers) == numbers == list(range(1, count + 1))
-    assert batches == [MAX_BATCH, MAX_BATCH]
+    assert batches == [1, MAX_BATCH, MAX_BATCH - 1], "the first does not wait for others"
+
+
+async def test_what_may_be_lost_is_not_synced_and_the_next_sync_covers_it(
+    database: Database,
+) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def look(tx: Transaction) -> None:
+        connection = database._writer.worker._connection
+        (synchronous,) = connection.execute("PRAGMA synchronous").fetchone()
+        seen.append((synchronous, database._writer.worker.commits))
+        tx.meta.set("k", str(len(seen)))
+
+    for durable in (True, False, False, True, True):
+        await database.write(look, durable=durable)
+    assert [synchronous for synchronous, _ in seen] == [2, 1, 1, 2, 2], "FULL is 2, NORMAL is 1"
+    first = seen[0][1]
+    assert [commits - first for _, commits in seen] == [0, 1, 1, 1, 2]
 
 
 async def test_a_change_that_only_looks_costs_no_sync(database: Database, path: Path) -> None:

@@ -114,8 +114,12 @@ def _join_threads(before: set[threading.Thread]) -> list[threading.Thread]:
 
 
 def _mounts() -> dict[str, str]:
-    """Mount id to mount point (proc_pid_mountinfo(5)); only root can leave one behind."""
+    """Mount id to mount point (proc_pid_mountinfo(5)); only root can leave one behind.
+
+    Of this run's own temporary directory where it has one: other runs mount, too.
+    """
     if os.geteuid() != 0:
         return {}
+    root = os.environ.get("PYTEST_DEBUG_TEMPROOT", "/")
     lines = [line.split(" ") for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    return {fields[0]: fields[4] for fields in lines}
+    return {fields[0]: fields[4] for fields in lines if fields[4].startswith(root)}
