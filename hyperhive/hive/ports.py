@@ -89,6 +89,7 @@ class Store(Protocol):
 # --- runtime ---
 
 
+TerminalUser = Literal["agent", "root"]
 EndReason = Literal["clean", "crash", "oom", "killed", "start_timeout", "unknown"]
 
 
@@ -108,6 +109,33 @@ class Ended:
     invocation: Invocation
     reason: EndReason
     exit: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a running agent uses; None where the system does not tell."""
+
+    memory_bytes: int | None = None
+    cpu_seconds: float | None = None
+    tasks: int | None = None
+    disk_bytes: int | None = None
+    disk_quota: bool = False
+    """Whether its disk limit is enforced."""
+
+
+class Terminal(Protocol):
+    """A shell on a pseudo-terminal (pty(7)). Owned by whoever opened it, who closes it."""
+
+    async def read(self) -> bytes:
+        """What the shell wrote, at most 64 KiB; empty at its end. Reads nothing ahead."""
+
+    async def write(self, data: bytes) -> None:
+        """Waits until the terminal has taken all of it. Raises Unavailable at its end."""
+
+    def resize(self, rows: int, columns: int) -> None: ...
+
+    async def close(self) -> None:
+        """Hangs up, and waits until its descriptor is gone. Repeatable."""
 
 
 class Runtime(Protocol):
@@ -135,6 +163,15 @@ class Runtime(Protocol):
 
     async def logs(self, agent: str, lines: int) -> Sequence[str]:
         """The last lines of the agent's log, oldest first; text of the agent, not trusted."""
+
+    async def usage(self, agent: str) -> Usage:
+        """What it uses now; all None when it does not run."""
+
+    async def open_terminal(
+        self, agent: str, user: TerminalUser, rows: int, columns: int
+    ) -> Terminal:
+        """A new shell beside the running harness. Raises Unavailable within 10 s, also when the
+        agent does not run, is frozen, or has no such user."""
 
     def peer_allowed(self, agent: str, uid: int) -> bool:
         """Whether a peer with this uid (SO_PEERCRED, unix(7)) can be the agent."""

@@ -87,6 +87,23 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What it may use of the machine; None is the host's own limit, above which nothing counts."""
+
+    memory_max: Annotated[int, Range(64 * 2**20, 2**50)] | None = None
+    """Bytes, swap not included."""
+    cpu_quota: Annotated[int, Range(1, 100_000)] | None = None
+    """Percent of one CPU."""
+    tasks_max: Annotated[int, Range(64, 2**22)] | None = None
+    """Processes and threads."""
+    io_weight: Annotated[int, Range(1, 10_000)] | None = None
+    """Share of the disk's time beside others, whose default is 100."""
+    disk_max: Annotated[int, Range(2**20, 2**60)] | None = None
+    """Bytes of state, home and workspace together."""
+    inodes_max: Annotated[int, Range(100, 2**40)] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSettings:
     """The options an agent's own module may set. `()` means none, `("*",)` all."""
 
@@ -106,6 +123,7 @@ class AgentSettings:
         default_factory=dict
     )
     egress: Egress = Egress()
+    limits: Limits = Limits()
     notes: Notes = Notes()
     context: Context = Context()
     prompt: Annotated[str, Text(min=0, max_bytes=64 * 1024)] = ""
