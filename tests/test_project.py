@@ -15,15 +15,17 @@ SOURCES = sorted((ROOT / "hyperhive").rglob("*.py"))
 ALL_PYTHON = [*SOURCES, *sorted((ROOT / "tests").rglob("*.py"))]
 
 PORTS = {"hive.ports", "hive.records", "hive.clock"}
+LEAVES = ("strict_yaml", "pty_stream")
 MAY_IMPORT: dict[str, set[str]] = {
     "protocol": set(),
-    **{name: {"protocol"} for name in ("hive", "harness", "strict_yaml")},
+    **{name: {"protocol"} for name in ("hive", "harness", *LEAVES)},
     **{name: {"protocol", "strict_yaml"} for name in ("demo", "config")},
-    **{name: {"protocol"} | PORTS for name in ("store", "local")},
+    "store": {"protocol"} | PORTS,
+    "local": {"protocol", "pty_stream"} | PORTS,
     **{name: {"protocol", "hive"} | PORTS for name in ("gateway", "dashboard", "admin")},
     "cli": {"protocol", "service", "config", "demo", "admin.client"},
 }
-MAY_IMPORT["service"] = MAY_IMPORT.keys() - {"cli", "strict_yaml"} | PORTS | {"admin.client"}
+MAY_IMPORT["service"] = MAY_IMPORT.keys() - {"cli", *LEAVES} | PORTS | {"admin.client"}
 IMPORTED = sorted(set(MAY_IMPORT).union(*MAY_IMPORT.values()))
 
 MODULE_LINES, FUNCTION_LINES = 300, 60
