@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from hyperhive.config.values import Address, FilePath, Money, RunDir, Upstream
 from hyperhive.protocol.bundle import AgentSettings, ModelName
+from hyperhive.protocol.limits import Ceilings
 from hyperhive.protocol.model import MANAGER, AgentName, Capability, Role
 from hyperhive.protocol.schema import Items, Range, Text
 
@@ -45,6 +46,8 @@ class AgentConfig:
     description: Annotated[str, Text(min=0, max=2_000)] = ""
     settings: AgentSettings = field(default_factory=AgentSettings)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
+    limits: Ceilings = Ceilings()
+    """Above which the agent's own settings do not count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

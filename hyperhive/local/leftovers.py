@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from hyperhive.local import uids
@@ -37,14 +37,17 @@ async def sweep(
     users = {place.uid for place in places if uids.is_agents(place.uid)}
     if not users:
         return
-    if uids.own_users():
-        finish = None if quick else partial(_kill, users)
-        ended = await end_all(partial(_runs_as, users), GRACE, finish)
-    else:
-        ended = await end_all(partial(_belongs_to, places, family), GRACE)
-    if not ended:
+    finish = partial(_kill, users) if uids.own_users() and not quick else None
+    if not await end_all(belonging(places, family), GRACE, finish):
         names = ", ".join(place.root.name for place in places)
         raise Unavailable(f"a process of {names} cannot be ended")
+
+
+def belonging(places: list[Place], family: Family) -> Callable[[Process], bool]:
+    """Says of a process whether it is one of these agents'."""
+    if uids.own_users():
+        return partial(_runs_as, {p.uid for p in places if uids.is_agents(p.uid)})
+    return partial(_belongs_to, places, family)
 
 
 def _runs_as(users: set[int], process: Process) -> bool:

@@ -16,13 +16,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from hyperhive.hive.ports import Ended, Invocation
+from hyperhive.hive.ports import Ended, Invocation, Usage
 from hyperhive.hive.records import Agent
 from hyperhive.local import leftovers, logs, uids
 from hyperhive.local.directories import Directories, Place
 from hyperhive.local.processes import Process, every_process, look_up
 from hyperhive.local.runs import Runs
 from hyperhive.local.spawning import AGENT, HIVE, INVOCATION, Spawner
+from hyperhive.local.usage import measure
 from hyperhive.protocol.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -77,6 +78,13 @@ class LocalRuntime:
             return await asyncio.to_thread(logs.tail, place.log, lines)
         except OSError as error:
             raise Unavailable(f"the log of {agent} cannot be read: {error}") from None
+
+    async def usage(self, agent: str) -> Usage:
+        run, place = self._runs.get(agent), self._dirs.find(agent)
+        if run is None or place is None:
+            return Usage()
+        family = await leftovers.family(run.pid)
+        return await asyncio.to_thread(measure, place, leftovers.belonging([place], family))
 
     async def running(self) -> dict[str, Invocation]:
         return self._runs.invocations()

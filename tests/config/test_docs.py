@@ -19,7 +19,8 @@ from hyperhive.config.options import (
     RuntimeConfig,
 )
 from hyperhive.config.values import MAX_RUN_DIR
-from hyperhive.protocol.bundle import AgentSettings, Context, Egress, McpServer, Notes
+from hyperhive.protocol.bundle import AgentSettings, Context, Egress, Limits, McpServer, Notes
+from hyperhive.protocol.limits import Ceilings
 from hyperhive.protocol.model import RESERVED_NAMES
 from hyperhive.protocol.schema import camel, fields_of, is_required
 from tests.config.complete import EXAMPLES, PAGE
@@ -33,9 +34,10 @@ TABLES = {
     MailConfig: "`mail`",
     RetentionConfig: "`retention`",
     AgentConfig: "An agent",
+    Ceilings: "`limits`",
     AgentSettings: "`settings`",
 }
-IN_A_ROW = (PricesConfig, BudgetConfig, McpServer, Egress, Notes, Context)
+IN_A_ROW = (PricesConfig, BudgetConfig, McpServer, Egress, Limits, Notes, Context)
 
 
 def rows(title: str) -> dict[str, list[str]]:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
-from hyperhive.hive.ports import Ended, EndReason, Invocation
+from hyperhive.hive.ports import Ended, EndReason, Invocation, Terminal, TerminalUser, Usage
 from hyperhive.hive.records import Agent
 from hyperhive.protocol.errors import Unavailable
 
@@ -67,6 +67,14 @@ class FakeRuntime:
 
     async def logs(self, agent: str, lines: int) -> Sequence[str]:
         return [f"a line of {agent}"] * lines
+
+    async def usage(self, agent: str) -> Usage:
+        return Usage(2**20, 1.5, 3) if agent in self.runs else Usage()
+
+    async def open_terminal(
+        self, agent: str, user: TerminalUser, rows: int, columns: int
+    ) -> Terminal:
+        raise Unavailable("nothing runs for real")
 
     def peer_allowed(self, agent: str, uid: int) -> bool:
         return agent in self.files
