@@ -71,13 +71,13 @@ class Hive:
         await wait_for(ready, 20, f"{name} to be ready")
 
     def processes(self, name: str) -> list[Process]:
-        """All that run as this agent."""
+        """All that run as this agent; not what is about to end them."""
         home, uid = str(self.files(name) / "home"), self.files(name).joinpath("state").stat().st_uid
         mine = uid != os.geteuid()
         return [
             p
             for p in every_process()
-            if (uid in p.uids if mine else p.environment.get("HOME") == home)
+            if (p.uids == {uid} if mine else p.environment.get("HOME") == home)
         ]
 
     async def children(self, name: str, count: int = 1) -> list[int]:
