@@ -46,7 +46,7 @@ class AgentConfig:
     description: Annotated[str, Text(min=0, max=2_000)] = ""
     settings: AgentSettings = field(default_factory=AgentSettings)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
-    limits: Ceilings = Ceilings()
+    limits: Ceilings = field(default_factory=Ceilings)
     """Above which the agent's own settings do not count."""
 
 
