@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from nested.host import NEEDS as NESTED_NEEDS
+
 Probe = Callable[[], str | None]
 
 MCP1_PYTHON = Path(__file__).parents[2] / ".venv-mcp1" / "bin" / "python"
@@ -67,6 +69,17 @@ def _probe_mcp1() -> str | None:
     return _try_out(str(MCP1_PYTHON), "-c", code)
 
 
+def _probe_host() -> str | None:
+    """A whole nested host would take seconds: this looks for its programs and namespaces."""
+    if reason := _probe_root():
+        return reason
+    if missing := [name for name in NESTED_NEEDS if not shutil.which(name)]:
+        return f"not on PATH: {', '.join(missing)}"
+    if importlib.util.find_spec("gi") is None or importlib.util.find_spec("pydbus") is None:
+        return "the packages pydbus and gi are not there"
+    return _try_out("unshare", "--mount", "--pid", "--uts", "--ipc", "--cgroup", "--fork", "true")
+
+
 def _try_out(*argv: str) -> str | None:
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
@@ -79,6 +92,7 @@ TIERS: dict[str, Probe] = {
     "browser": functools.cache(_probe_browser),
     "claude": functools.cache(_probe_claude),
     "crash": functools.cache(_probe_crash),
+    "host": functools.cache(_probe_host),
     "mcp1": functools.cache(_probe_mcp1),
     "powercut": functools.cache(_probe_powercut),
     "root": functools.cache(_probe_root),

@@ -1,0 +1,76 @@
+"""Installs hyperhive into the nested host, as module.nix would on NixOS; run inside, as root.
+
+Usage: python -m nested.install CLONE PYTHON SHOWN... - PYTHON finds the package; each SHOWN is a
+directory that containers need besides /usr. Configuration and credential are written by others.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from nested.agent_root import make_bundle, make_skeleton
+
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+SKELETON = Path("/opt/hyperhive/skeleton")
+BUNDLES = Path("/opt/hyperhive/bundles")
+GIB = 2**30
+POLICY = {
+    "stateDir": "/var/lib/hyperhive",
+    "runDir": "/run/hyperhive",
+    "serviceUser": "hyperhive",
+    "bundleRoots": [str(BUNDLES)],
+    "skeleton": str(SKELETON),
+    "root": {"sizeMax": 256 * 2**20, "inodesMax": 65_536},
+    "ceilings": {
+        "memoryMax": 4 * GIB,
+        "cpuQuota": 200,
+        "tasksMax": 1_024,
+        "ioWeight": 100,
+        "diskMax": 20 * GIB,
+        "inodesMax": 2_000_000,
+    },
+    "agents": {},
+}
+
+
+def main(clone: Path, python: str, *shown: str) -> None:
+    packaging = clone / "packaging"
+    for file in (packaging / "systemd").iterdir():
+        text = file.read_text().replace("@python@", python).replace("@path@", PATH)
+        write(Path("/etc/systemd/system") / file.name, text)
+    # The clone may be in a home directory, and is what runs here.
+    write(
+        Path("/etc/systemd/system/hyperhive.service.d/clone.conf"),
+        "[Service]\nProtectHome=no\nTemporaryFileSystem=\n",
+    )
+    copy(packaging / "polkit/50-hyperhive.rules", "/etc/polkit-1/rules.d/50-hyperhive.rules")
+    copy(packaging / "tmpfiles/hyperhive.conf", "/etc/tmpfiles.d/hyperhive.conf")
+    copy(packaging / "sysusers/hyperhive.conf", "/etc/sysusers.d/hyperhive.conf")
+    copy(packaging / "journald/hyperhive.conf", "/etc/systemd/journald@hyperhive.conf")
+    make_skeleton(SKELETON, python, shown)
+    make_bundle(BUNDLES / "default")
+    policy = {**POLICY, "bindReadOnly": ["/usr", *shown]}
+    write(Path("/etc/hyperhive/policy.json"), json.dumps(policy, indent=2) + "\n")
+    run("systemctl", "daemon-reload")
+    run("systemd-sysusers", "hyperhive.conf")
+    run("systemd-tmpfiles", "--create", "hyperhive.conf")
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def copy(source: Path, target: str) -> None:
+    write(Path(target), source.read_text())
+
+
+def run(*argv: str) -> None:
+    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *sys.argv[2:])

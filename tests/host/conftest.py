@@ -1,0 +1,24 @@
+"""A nested host for all tests of this folder, with hyperhive installed and not started."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nested.__main__ import opened
+from nested.host import NestedHost
+
+CLONE = Path(__file__).parents[2]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.host)
+
+
+@pytest.fixture(scope="session")
+def nested() -> Iterator[NestedHost]:
+    with opened(CLONE, sys.executable) as host:
+        yield host
