@@ -16,8 +16,9 @@ import click
 
 from hyperhive.admin.client import AdminClient
 from hyperhive.cli.demo_play import AdminOperator, play
-from hyperhive.cli.demo_service import running_service, write_config, write_secret
-from hyperhive.cli.demo_trouble import service_log
+from hyperhive.cli.demo_service import LocalService
+from hyperhive.cli.demo_trouble import shown
+from hyperhive.cli.demo_unit import UnitService
 from hyperhive.cli.telling import Teller
 from hyperhive.demo import model, scenario
 from hyperhive.protocol.errors import InvalidField
@@ -38,8 +39,16 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     default=scenario.SCENARIOS / "swarm.yaml",
     help="Another play for the scripted model.",
 )
+@click.option(
+    "--runtime",
+    type=click.Choice(["local", "nspawn"]),
+    default="local",
+    help="Plain processes, or containers on a host that is there for the demo alone.",
+)
 @click.pass_context
-def demo(context: click.Context, once: bool, unsafe_local: bool, port: int, path: Path) -> None:
+def demo(
+    context: click.Context, once: bool, unsafe_local: bool, port: int, path: Path, runtime: str
+) -> None:
     """Run a swarm for a look at it: real but for the model, which follows a script.
 
     With ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN set it uses the real model.
@@ -50,7 +59,7 @@ def demo(context: click.Context, once: bool, unsafe_local: bool, port: int, path
         raise InvalidField(f"{path}: {error.field}", error.problem) from None
     if once and script.operator is None:
         raise InvalidField(f"{path}: operator", "is missing: --once plays the operator's part")
-    context.exit(asyncio.run(_Demo(script, once, unsafe_local, port).run()))
+    context.exit(asyncio.run(_Demo(script, once, unsafe_local, port, runtime).run()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,7 @@ class _Demo:
     once: bool
     unsafe_local: bool
     port: int
+    runtime: str
 
     async def run(self) -> int:
         """The exit code: 0 when the report reached the operator, or a person ended it."""
@@ -84,38 +94,36 @@ class _Demo:
         home = Path(tempfile.mkdtemp(prefix="hyperhive-demo-"))
         home.chmod(0o711)  # agents pass through to their own directories
         try:
-            async with self._model(home) as upstream:
-                write_config(home, upstream, self.port)
-                return await self._with_service(home)
+            service = (
+                UnitService() if self.runtime == "nspawn" else LocalService(home, self.unsafe_local)
+            )
+            async with self._model() as (upstream, credential):
+                service.configure(credential, upstream, self.port)
+                return await self._with_service(service)
         finally:
             shutil.rmtree(home, ignore_errors=True)
 
     @contextlib.asynccontextmanager
-    async def _model(self, home: Path) -> AsyncIterator[str]:
-        """The upstream's address, with its credential in a file."""
+    async def _model(self) -> AsyncIterator[tuple[str, str]]:
+        """The upstream's address, and the credential for it."""
         real = next((os.environ[name] for name in CREDENTIALS if os.environ.get(name)), None)
-        write_secret(home / "credential", real or "scripted-model")
         if real:
             click.echo("model: the real one, with your credential")
-            yield UPSTREAM
+            yield UPSTREAM, real
             return
         click.echo(f"model: scripted ({self.script.title})")
         async with model.serve(self.script) as url:
-            yield url
+            yield url, "scripted-model"
 
-    async def _with_service(self, home: Path) -> int:
-        async with (
-            running_service(home, self.unsafe_local) as service,
-            AdminClient(home / "run" / "admin.sock") as client,
-        ):
+    async def _with_service(self, service: LocalService | UnitService) -> int:
+        async with service.running(), AdminClient(service.admin) as client:
             if self.once and self.script.operator is not None:
-                return await play(self.script.operator, client, home)
+                return await play(self.script.operator, client, service.log)
             await self._stay(client, service)
-            raise click.ClickException(
-                "\n".join(["the service ended by itself; its log:", *service_log(home)])
-            )
+            log = shown(await service.log())
+            raise click.ClickException("\n".join(["the service ended by itself; its log:", *log]))
 
-    async def _stay(self, client: AdminClient, service: asyncio.subprocess.Process) -> None:
+    async def _stay(self, client: AdminClient, service: LocalService | UnitService) -> None:
         """Give the task, tell what happens; returns only when the service ends."""
         if self.script.operator is not None:
             task = self.script.operator.task

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import click
@@ -18,7 +17,7 @@ from hyperhive.demo import operator
 from hyperhive.demo.part import Part
 
 
-async def play(part: Part, client: AdminClient, home: Path) -> int:
+async def play(part: Part, client: AdminClient, log: Callable[[], Awaitable[Sequence[str]]]) -> int:
     """Prints the transcript as it happens; the exit code is 0 when the report has arrived."""
     teller = Teller(client)
     telling = asyncio.create_task(teller.run())
@@ -30,7 +29,7 @@ async def play(part: Part, client: AdminClient, home: Path) -> int:
         await asyncio.wait([telling])
     click.echo("\n".join(["", *teller.transcript.summary()]))
     if not outcome.success:
-        click.echo("\n".join(await last_words(client, home)), err=True)
+        click.echo("\n".join(await last_words(client, await log())), err=True)
         raise click.ClickException(outcome.reason)
     return 0
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hyperhive.admin.client import AdminClient
@@ -38,9 +37,9 @@ def _patience(agent: Mapping[str, Any]) -> float:
     return 0.0 if agent["state"] == "quarantined" else PATIENCE
 
 
-async def last_words(client: AdminClient, home: Path) -> list[str]:
+async def last_words(client: AdminClient, service_log: Sequence[str]) -> list[str]:
     """The ends of the service's log and of the agents', made harmless for a terminal."""
-    found = ["the service's log:", *service_log(home)]
+    found = ["the service's log:", *shown(service_log)]
     try:
         for agent in (await client.call("agents"))["agents"]:
             lines = (await client.call("logs", name=agent["name"], lines=_LINES))["lines"]
@@ -51,6 +50,6 @@ async def last_words(client: AdminClient, home: Path) -> list[str]:
     return found
 
 
-def service_log(home: Path) -> list[str]:
-    lines = (home / "service.log").read_text(errors="replace").splitlines()
-    return [f"  {safe(line)}" for line in lines[-_LINES:]] or ["  (empty)"]
+def shown(log: Sequence[str]) -> list[str]:
+    """The end of a log, for a terminal."""
+    return [f"  {safe(line)}" for line in log[-_LINES:]] or ["  (empty)"]

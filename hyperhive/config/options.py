@@ -86,7 +86,10 @@ class RetentionConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeConfig:
-    kind: Literal["local"] = "local"
+    kind: Literal["local", "nspawn"] = "local"
+    """`nspawn`: containers, driven over D-Bus. `local`: plain processes, for a trial."""
+    default_bundle: FilePath | None = None
+    """With `nspawn`, what an agent is started from that has no bundle of its own."""
     idle_release_seconds: Annotated[float, Range(1, 86_400)] = 300
     """After which an idle agent's Claude process is let go; it resumes with its session."""
     lease_seconds: Annotated[float, Range(1, 3_600)] = 60

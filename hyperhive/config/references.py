@@ -16,6 +16,8 @@ def check_references(config: Config) -> None:
     _check_directories(config)
     _check_dashboard(config.dashboard)
     _check_models(config)
+    if config.runtime.kind == "nspawn" and config.runtime.default_bundle is None:
+        raise InvalidField("runtime.defaultBundle", "is missing: `nspawn` starts agents from one")
     if MANAGER in config.agents:
         raise InvalidField(f"agents.{MANAGER}", "the manager is configured under `manager`")
     for where, agent in _groups(config).items():

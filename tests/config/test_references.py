@@ -78,3 +78,9 @@ def test_a_dashboard_on_the_network_needs_its_address(host: str) -> None:
     assert refused(dashboard={"host": host}) == "dashboard.allowedHosts"
     options = {"host": host, "allowedHosts": ["hive.example.org"]}
     assert config.read({**SMALLEST, "dashboard": options}).dashboard.host == host
+
+
+def test_containers_need_a_bundle() -> None:
+    assert refused(runtime={"kind": "nspawn"}) == "runtime.defaultBundle"
+    runtime = {"kind": "nspawn", "defaultBundle": "/b"}
+    assert config.read({**SMALLEST, "runtime": runtime}).runtime.default_bundle == "/b"

@@ -1,0 +1,95 @@
+"""The service of a demo as a unit of a host that is there for the demo alone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import click
+
+from hyperhive.cli.demo_config import write_config, write_secret
+
+CONFIGURATION = Path("/etc/hyperhive")
+UNIT = "hyperhive.service"
+COMMAND_SECONDS = 90.0
+_LOOK_SECONDS = 0.5
+_LOG_LINES = 60
+
+
+class UnitService:
+    """Its places are those of every installed hyperhive (packaging/tmpfiles)."""
+
+    admin = Path("/run/hyperhive/service/admin.sock")
+
+    def configure(self, credential: str, upstream: str, port: int) -> None:
+        """Raises ClickException where a hyperhive is configured already."""
+        config = CONFIGURATION / "config.yaml"
+        if config.exists():
+            raise click.ClickException(f"{config} is there: a demo would replace that hyperhive")
+        write_secret(CONFIGURATION / "credential", credential)
+        places = {
+            "stateDir": "/var/lib/hyperhive/service",
+            "runDir": "/run/hyperhive/service",
+            "agentsDir": "/var/lib/hyperhive/agents",
+            "credentialFile": f"/run/credentials/{UNIT}/credential",
+            "runtime": {
+                "kind": "nspawn",
+                "defaultBundle": "/opt/hyperhive/bundles/default",
+                "crashLimit": 3,
+            },
+        }
+        write_config(config, places, upstream, port)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Ready when this is entered; after it, it and all agents are stopped."""
+        try:
+            if (await _run("systemctl", "start", UNIT))[0]:
+                log = "\n".join(await self._journal())
+                raise click.ClickException(f"the service did not come up:\n{log}")
+            for line in await self._announced():
+                click.echo(line)
+            yield
+        finally:
+            await _run("systemctl", "stop", UNIT)
+            await _run("systemctl", "stop", "hyperhive-agent@*.service")
+
+    async def wait(self) -> None:
+        """Until it ends."""
+        argv = ("systemctl", "is-active", "--quiet", UNIT)
+        while (await _run(*argv))[0] == 0:  # noqa: ASYNC110 - the event is systemd's
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def log(self) -> list[str]:
+        return await self._journal()
+
+    async def _announced(self) -> list[str]:
+        """What it told on its standard output until it was ready."""
+        lines = await self._journal("_TRANSPORT=stdout")
+        return [line for line in lines if line.startswith(("runtime:", "dashboard:", "warning:"))]
+
+    async def _journal(self, *matches: str) -> list[str]:
+        argv = ["journalctl", f"--unit={UNIT}", "--output=cat", "--no-pager", f"-n{_LOG_LINES}"]
+        await _run("journalctl", "--sync")
+        _, output = await _run(*argv, *matches)
+        return output.splitlines()
+
+
+async def _run(*argv: str) -> tuple[int, str]:
+    """Exit status and output. Raises ClickException when it takes too long."""
+    process = await asyncio.create_subprocess_exec(
+        *argv,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(COMMAND_SECONDS):
+            output, _ = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise click.ClickException(f"{' '.join(argv)} takes too long") from None
+    return process.returncode or 0, output.decode(errors="replace")
