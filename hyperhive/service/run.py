@@ -15,19 +15,19 @@ from hyperhive.admin.app import make_app as make_admin
 from hyperhive.admin.context import Context
 from hyperhive.config import Config
 from hyperhive.dashboard.security import make_login_code
+from hyperhive.gateway.egress import EgressProxy
 from hyperhive.gateway.limits import Limits
 from hyperhive.gateway.model import ModelGateway
 from hyperhive.gateway.sockets import Gateway
 from hyperhive.hive import hive as rules
 from hyperhive.hive.hive import Hive
-from hyperhive.local.runtime import LocalRuntime
 from hyperhive.service import directories, listening
 from hyperhive.service.clock import SystemClock
 from hyperhive.service.credential import Credential, credential_of
 from hyperhive.service.dashboard import open_dashboard
 from hyperhive.service.doctor import Doctor, version_warnings
-from hyperhive.service.harness import harness_command, harness_files
 from hyperhive.service.policy import policy_of
+from hyperhive.service.runtimes import OwnedRuntime, open_runtime
 from hyperhive.store.database import Database
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ class _Built:
     """The parts that live as long as the service."""
 
     def __init__(
-        self, hive: Hive, runtime: LocalRuntime, gateway: Gateway, context: Context
+        self, hive: Hive, runtime: OwnedRuntime, gateway: Gateway, context: Context
     ) -> None:
         self.hive = hive
         self.runtime = runtime
@@ -100,22 +100,27 @@ async def _build(stack: AsyncExitStack, config: Config, unsafe_local: bool) -> _
     warnings = version_warnings(config.strict_versions)
     credential = credential_of(config, unsafe_local)
     hive = await _open_hive(stack, config, credential)
-    agents_dir, sockets_dir = Path(config.agents_dir), Path(config.run_dir) / "agents"
-    command = harness_command(config.runtime)
-    runtime = LocalRuntime(command, agents_dir, sockets_dir, harness_files())
-    stack.push_async_callback(runtime.close)
-    await runtime.adopt()
+    runtime = await open_runtime(stack, config)
     await hive.recover()
     model = await stack.enter_async_context(
         ModelGateway(hive, config.upstream, credential.kind, credential.value)
     )
+    egress = await stack.enter_async_context(EgressProxy(hive.egress))
     limits = Limits(
         requests_per_second=config.gateway.requests_per_second,
         burst=config.gateway.burst,
         connections=config.gateway.connections,
     )
     gateway = await stack.enter_async_context(
-        Gateway(hive, sockets_dir, runtime.peer_allowed, runtime.logs, model, limits)
+        Gateway(
+            hive,
+            Path(config.run_dir) / "agents",
+            runtime.peer_allowed,
+            runtime.logs,
+            model,
+            egress,
+            limits,
+        )
     )
     warnings = (*runtime.warnings, *warnings)
     url = await open_dashboard(stack, config, hive, runtime, gateway, warnings)
@@ -135,10 +140,9 @@ async def _build(stack: AsyncExitStack, config: Config, unsafe_local: bool) -> _
 
 
 async def _open_hive(stack: AsyncExitStack, config: Config, credential: Credential) -> Hive:
-    state, run, agents = map(Path, (config.state_dir, config.run_dir, config.agents_dir))
+    state, run = Path(config.state_dir), Path(config.run_dir)
     stack.enter_context(directories.held(state, directories.PRIVATE, "stateDir"))
     stack.enter_context(directories.held(run, directories.PASSABLE, "runDir"))
-    stack.enter_context(directories.held(agents, directories.PASSABLE, "agentsDir"))
     database = await Database.open(Path(config.state_dir) / "hive.db")
     stack.push_async_callback(database.close)
     return rules.build(database, SystemClock(), policy_of(config), credential.kind)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from hyperhive.cli import main
 from hyperhive.config import RuntimeConfig
 from hyperhive.local.runtime import LocalRuntime
-from hyperhive.service import run
+from hyperhive.service import runtimes
 
 
 def do_nothing(runtime: RuntimeConfig) -> list[str]:
@@ -20,7 +20,7 @@ def let_in(self: LocalRuntime, agent: str, uid: int) -> bool:
     return True
 
 
-vars(run)["harness_command"] = do_nothing
+vars(runtimes)["harness_command"] = do_nothing
 LocalRuntime.peer_allowed = let_in  # type: ignore[method-assign]  # for this process alone
 
 if __name__ == "__main__":
