@@ -1,0 +1,1 @@
+"""Adapter: agents in systemd-nspawn containers, driven over D-Bus; what runs as root for them."""

@@ -1,0 +1,47 @@
+"""An agent's limits, as systemd enforces them on its unit."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+
+from hyperhive.nspawn.launch_command import find
+from hyperhive.nspawn.launch_refusal import Exit, Refused
+from hyperhive.protocol.bundle import Limits
+
+_WAIT = 20.0
+"""Seconds that systemd may take."""
+
+
+def properties(limits: Limits, devices: Sequence[str]) -> list[str]:
+    """systemd.resource-control(5). Each is set, since those of the last start are still there."""
+    return [
+        f"MemoryMax={_or(limits.memory_max, 'infinity')}",
+        "MemorySwapMax=0",
+        f"CPUQuota={limits.cpu_quota}%" if limits.cpu_quota else "CPUQuota=",
+        f"TasksMax={_or(limits.tasks_max, 'infinity')}",
+        f"IOWeight={_or(limits.io_weight, '100')}",
+        *(f"DeviceAllow={device} rw" for device in devices),
+    ]
+
+
+def apply(unit: str, wanted: Sequence[str]) -> None:
+    """Until the next boot. Raises Refused."""
+    argv = [find("systemctl"), "--runtime", "set-property", unit, *wanted]
+    try:
+        done = subprocess.run(
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_WAIT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Refused(Exit.LIMITS, f"limits of {unit} could not be set: {error}") from None
+    if done.returncode != 0:
+        raise Refused(Exit.LIMITS, f"limits of {unit} were refused: {done.stderr.strip()}")
+
+
+def _or(value: int | None, default: str) -> str:
+    return default if value is None else str(value)

@@ -1,0 +1,85 @@
+"""Why the programs that run as root refuse: one exit status and one line in the journal each."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit statuses of launcher and purge, apart from those of systemd-nspawn and the guest."""
+
+    USAGE = 64
+    """Not called as the unit does: one agent's name, uid 0, INVOCATION_ID in the environment."""
+    POLICY = 65
+    """The host's policy is missing, unsafe or wrong."""
+    BUNDLE_MISSING = 66
+    """The service has set no bundle for this agent, or it is not there (any more)."""
+    BUNDLE_OUTSIDE = 67
+    """The bundle, or the system in it, does not lie where the policy allows."""
+    BUNDLE_UNSAFE = 68
+    """A link in the way, not owned by root, or writable by others."""
+    SETTINGS = 69
+    """`agent.json` is not acceptable."""
+    SYSTEM = 70
+    """The bundle has no system that can be booted."""
+    SOCKET = 71
+    """The directory of the agent's socket is missing or unsafe."""
+    DIRECTORIES = 72
+    """The agent's directories, or those above them, are not as this program made them."""
+    RANGES = 73
+    """No uid range is free, or the agent's own collides with another."""
+    ROOT = 74
+    """The container's root could not be built."""
+    LIMITS = 75
+    """systemd did not take the limits."""
+    PROGRAM = 76
+    """systemd-nspawn or systemctl is not on PATH."""
+    BUSY = 77
+    """Another launch or purge held the lock for too long."""
+    RUNNING = 80
+    """Purge: processes of the agent are left."""
+    MOUNTED = 81
+    """Purge: something is mounted in the agent's directories."""
+    INCOMPLETE = 82
+    """Purge: something could not be deleted; it can be repeated."""
+    FAILED = 99
+    """An error of the system that none of the above names."""
+
+
+class Refused(Exception):
+    """Ends the program with `status`; the message is for the operator and says the remedy."""
+
+    def __init__(self, status: Exit, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def run_and_exit(what: str, main: Callable[[], None]) -> int:
+    """Run `main`; whatever goes wrong becomes one journal line and an exit status."""
+    try:
+        main()
+    except Refused as refused:
+        return _report(what, str(refused), refused.status)
+    except (OSError, MemoryError, RecursionError) as error:
+        return _report(what, f"{type(error).__name__}: {error}", Exit.FAILED)
+    return 0
+
+
+def warn(what: str, message: str) -> None:
+    """One journal line of a lesser kind, for what is worth knowing and stops nothing."""
+    _line(4, what, message)
+
+
+def _report(what: str, message: str, status: Exit) -> int:
+    _line(3, what, f"{message} [{status.name.lower()}, exit {status.value}]")
+    return status
+
+
+def _line(priority: int, what: str, message: str) -> None:
+    """sd-daemon(3): the priority in front; names in the message may hold anything."""
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in f"{what}: {message}")
+    safe = shown.encode(errors="backslashreplace").decode()
+    sys.stderr.write(f"<{priority}>{safe[:2000]}\n")
+    sys.stderr.flush()
