@@ -11,6 +11,7 @@ from hyperhive.hive.approvals import Approvals
 from hyperhive.hive.bells import Bells
 from hyperhive.hive.broker import Broker
 from hyperhive.hive.clock import Clock
+from hyperhive.hive.egress import Egress
 from hyperhive.hive.events import EventLog
 from hyperhive.hive.housekeeping import Housekeeping
 from hyperhive.hive.leases import Leases
@@ -40,6 +41,7 @@ class Hive:
     agents: Agents
     approvals: Approvals
     spending: Spending
+    egress: Egress
     events: EventLog
     views: Views
 
@@ -88,6 +90,7 @@ def build(store: Store, clock: Clock, policy: Policy, credential_kind: str) -> H
         agents=agents,
         approvals=Approvals(store, clock, agents),
         spending=Spending(store, clock, policy),
+        egress=Egress(store, clock),
         events=events,
         views=Views(clock, policy, links),
     )

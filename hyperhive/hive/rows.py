@@ -177,6 +177,9 @@ class AuditRows(Protocol):
 
     def recent(self, limit: int = 100, before: int | None = None) -> list[AuditEntry]: ...
 
+    def denied(self, agent: str, since: float, limit: int) -> list[AuditEntry]:
+        """Connections that the agent was denied, since this wall time, newest first."""
+
 
 class LoginRows(Protocol):
     """Operator logins; tokens and codes are kept as SHA-256 only."""

@@ -23,6 +23,8 @@ from hyperhive.protocol.bundle import settings_json
 
 View = dict[str, Any]
 
+DENIED_SHOWN = 10
+
 
 class Views:
     """Builds views inside a read transaction, so that one page shows one moment."""
@@ -73,6 +75,7 @@ class Views:
             "models": sorted(self._policy.models),
             "turns": [self.turn(t) for t in tx.turns.recent(agent.id, 10)],
             "operations": [operation_view(o) for o in tx.operations.open(agent.id)],
+            "egress_denied": denied_views(tx, agent),
         }
 
     def _state(self, tx: Transaction, agent: Agent, turn: Turn | None) -> str:
@@ -142,6 +145,12 @@ class Views:
             "answerer": question.answerer,
             "resolved_at": iso(question.resolved_at) if question.resolved_at else None,
         }
+
+
+def denied_views(tx: Transaction, agent: Agent) -> list[View]:
+    """The latest connections it was denied; those of an earlier agent of its name are not its."""
+    entries = tx.audit.denied(agent.name, agent.created_at, DENIED_SHOWN)
+    return [{"at": iso(entry.at), "target": entry.detail} for entry in entries]
 
 
 def usage_view(usage: Usage) -> View:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any
 
+from hyperhive.protocol.hosts import entry_problem
 from hyperhive.protocol.patterns import PatternError, parse_bash_pattern
 from hyperhive.protocol.schema import Check, Items, Range, Text, camel, parse
 
@@ -24,15 +24,6 @@ def _bash_problem(pattern: str) -> str | None:
 
 def _server_problem(name: str) -> str | None:
     return "`hyperhive` is the name of the built-in server" if name == "hyperhive" else None
-
-
-_HOST_PORT = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9.-]{0,252}[a-z0-9])?:[0-9]{1,5}")
-
-
-def _host_port_problem(value: str) -> str | None:
-    if not _HOST_PORT.fullmatch(value) or not 0 < int(value.rpartition(":")[2]) < 65536:
-        return "must be host:port, such as `pypi.example:443` or `*.example.org:443`"
-    return None
 
 
 BashPattern = Annotated[str, Text(max=1_000), Check(_bash_problem)]
@@ -69,7 +60,7 @@ class Egress:
     """What it may reach: `allow` through the proxy, `model_side` from the model's servers."""
 
     allow: Annotated[
-        tuple[Annotated[str, Text(max=260), Check(_host_port_problem)], ...], Items(max=1_000)
+        tuple[Annotated[str, Text(max=260), Check(entry_problem)], ...], Items(max=1_000)
     ] = ()
     model_side: Annotated[tuple[Annotated[str, Text(max=100)], ...], Items(max=50)] = ()
 

@@ -29,6 +29,14 @@ class Audit:
         )
         return [AuditEntry(*row) for row in rows.fetchall()]
 
+    def denied(self, agent: str, since: float, limit: int) -> list[AuditEntry]:
+        rows = self._connection.execute(
+            "SELECT * FROM audit WHERE action = 'egress_denied' AND actor = ? AND at >= ?"
+            " ORDER BY id DESC LIMIT ?",
+            (agent, since, limit),
+        )
+        return [AuditEntry(*row) for row in rows.fetchall()]
+
 
 class Logins:
     def __init__(self, connection: sqlite3.Connection) -> None:
