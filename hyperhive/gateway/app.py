@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from hyperhive.gateway.body import read_body
+from hyperhive.gateway.egress import EgressProxy
 from hyperhive.gateway.limits import Limits
 from hyperhive.gateway.line import Line
 from hyperhive.gateway.model import ModelGateway
@@ -27,12 +28,19 @@ class AgentApp:
     """Routes of one agent. `handlers` holds the requests under way."""
 
     def __init__(
-        self, line: Line, verbs: Verbs, model: ModelGateway, bucket: TokenBucket, limits: Limits
+        self,
+        line: Line,
+        verbs: Verbs,
+        model: ModelGateway,
+        egress: EgressProxy,
+        bucket: TokenBucket,
+        limits: Limits,
     ) -> None:
         self.handlers = Tasks()
         self._line = line
         self._verbs = verbs
         self._model = model
+        self._egress = egress
         self._bucket = bucket
         self._model_bucket = TokenBucket(limits.requests_per_second, limits.burst)
         self._limits = limits
@@ -43,7 +51,7 @@ class AgentApp:
             task = asyncio.current_task()
             assert task is not None
             self.handlers.adopt(task)
-            return await _answer_errors(request, handler)
+            return await _answer_errors(request, self._proxied if _is_proxied(request) else handler)
 
         app = web.Application(middlewares=[guard])
         app.on_response_prepare.append(_be_nobody)
@@ -54,6 +62,12 @@ class AgentApp:
         app.router.add_head("/", self._probe)
         app.router.add_head("/api/hello", self._probe)
         return app
+
+    def tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A connection that began with CONNECT."""
+        caller = self._line.caller
+        coroutine = self._egress.tunnel(reader, writer, caller, self._bucket)
+        self.handlers.spawn(coroutine, f"tunnel-{caller.name}")
 
     # --- handlers ---
 
@@ -78,9 +92,17 @@ class AgentApp:
     async def _messages(self, request: web.Request) -> web.StreamResponse:
         return await self._model.serve(request, self._line.caller, self._model_bucket)
 
+    async def _proxied(self, request: web.Request) -> web.StreamResponse:
+        return await self._egress.forward(request, self._line.caller, self._bucket)
+
     async def _probe(self, _: web.Request) -> web.StreamResponse:
         """Claude Code asks whether its API is there; the model's servers need not know."""
         return web.Response()
+
+
+def _is_proxied(request: web.Request) -> bool:
+    """Whether it names another server (RFC 9112, 3.2.2) instead of a path on this one."""
+    return not request.raw_path.startswith("/") and request.raw_path != "*"
 
 
 async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -102,6 +102,7 @@ class Door:
         await loop.connect_accepted_socket(
             lambda: Connection(
                 server,
+                self._app.tunnel,
                 loop=loop,
                 access_log=_SILENT,
                 tcp_keepalive=False,

@@ -49,3 +49,15 @@ class ModelLimits:
     write_seconds: float = 60.0
     answer_bytes: int = 32 * 1024 * 1024
     """Of an answer that is not streamed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EgressLimits:
+    """Of the way to the network."""
+
+    passages: int = 32
+    """Tunnels and requests of one agent at the same time."""
+    head_seconds: float = 10.0
+    connect_seconds: float = 10.0
+    idle_seconds: float = 900.0
+    """Without a byte in either direction."""

@@ -12,6 +12,7 @@ from typing import Any
 from hyperhive.gateway.app import AgentApp
 from hyperhive.gateway.caller import Caller
 from hyperhive.gateway.door import Door
+from hyperhive.gateway.egress import EgressProxy
 from hyperhive.gateway.limits import Limits
 from hyperhive.gateway.line import Line
 from hyperhive.gateway.listener import remove
@@ -42,6 +43,7 @@ class Gateway:
         peer_allowed: Callable[[str, int], bool],
         logs: Logs,
         model: ModelGateway,
+        egress: EgressProxy,
         limits: Limits | None = None,
     ) -> None:
         self._hive = hive
@@ -49,6 +51,7 @@ class Gateway:
         self._peer_allowed = peer_allowed
         self._verbs = Verbs(hive, logs)
         self._model = model
+        self._egress = egress
         self._limits = limits or Limits()
         self._doors: dict[str, Door] = {}
         self._names: dict[int, str] = {}
@@ -113,7 +116,7 @@ class Gateway:
         caller = Caller(agent.id, agent.name)
         bucket = TokenBucket(self._limits.requests_per_second, self._limits.burst)
         line = Line(caller, self._hive, self._verbs, bucket, self._limits)
-        app = AgentApp(line, self._verbs, self._model, bucket, self._limits)
+        app = AgentApp(line, self._verbs, self._model, self._egress, bucket, self._limits)
         return Door(line, app, self._peer_allowed, self._limits)
 
     # --- hints ---
@@ -126,6 +129,8 @@ class Gateway:
         changed = {e.agent or "" for e in events if e.kind == "agent" and "settings" in e.data}
         for name in changed & self._doors.keys():
             self._tasks.spawn(self._push_settings(name), f"settings-{name}")
+            agent_id = self._doors[name].line.caller.agent_id
+            self._tasks.spawn(self._egress.recheck(agent_id), f"egress-{name}")
 
     async def _push_settings(self, name: str) -> None:
         """A hello that comes between is told the same settings: harmless."""

@@ -10,7 +10,7 @@ from hyperhive.harness.bash_policy import Decision
 from hyperhive.harness.prompt import Places, system_prompt
 from hyperhive.harness.session import Session
 from hyperhive.harness.session_events import Report, TurnOutcome
-from hyperhive.harness.session_options import SessionOptions
+from hyperhive.harness.session_options import SessionOptions, proxy_environment
 from hyperhive.harness.tool_policy import ToolPolicy, decide_tool
 from hyperhive.protocol.answers import TurnStart, Welcome
 from hyperhive.protocol.bundle import AgentSettings
@@ -30,11 +30,17 @@ class Agent:
         options: SessionOptions,
         places: Places,
         settings: Callable[[], AgentSettings],
+        proxy_url: str,
     ) -> None:
         self._name = welcome.agent
         self._role = welcome.role
         self._places = places
         self._settings = settings
+        self._environments = {
+            False: options.environment,
+            True: {**options.environment, **proxy_environment(proxy_url)},
+        }
+        """Without and with a way to the network."""
         self._policy = ToolPolicy(allowed_tools=(), allowed_bash=(), mcp_servers=frozenset())
         self._session = Session(options, self._decide)
         self.new = self._session.new
@@ -89,6 +95,7 @@ class Agent:
         )
         self._session.options = replace(
             self._session.options,
+            environment=self._environments[bool(settings.egress.allow)],
             prompt=system_prompt(self._name, self._role, settings, self._places),
             tools=settings.allowed_tools,
             fallback_model=fallback,

@@ -35,11 +35,17 @@ class Relay:
     """
 
     def __init__(
-        self, socket_path: Path, *, uid: int | None = None, hold_seconds: float = HOLD_SECONDS
+        self,
+        socket_path: Path,
+        *,
+        uid: int | None = None,
+        hold_seconds: float = HOLD_SECONDS,
+        max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         self._path = socket_path
         self._uid = os.geteuid() if uid is None else uid
         self._hold = hold_seconds
+        self._max = max_connections
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.url = ""
@@ -76,8 +82,8 @@ class Relay:
         task.add_done_callback(self._tasks.discard)
 
     def _refusal(self, writer: asyncio.StreamWriter) -> str | None:
-        if len(self._tasks) >= MAX_CONNECTIONS:
-            return f"{MAX_CONNECTIONS} are open"
+        if len(self._tasks) >= self._max:
+            return f"{self._max} are open"
         here, there = writer.get_extra_info("sockname"), writer.get_extra_info("peername")
         owner = owner_of_connection(local=there, remote=here)
         return None if owner == self._uid else f"its peer has uid {owner}, not {self._uid}"

@@ -78,6 +78,22 @@ def claude_environment(
     }
 
 
+def proxy_environment(url: str) -> dict[str, str]:
+    """The way to the network, for Claude Code and for what it runs; not to loopback.
+
+    In both spellings: curl takes `http_proxy` in small letters only. No ALL_PROXY: what is not
+    HTTP would be sent to a proxy that does not speak it.
+    """
+    upper = {
+        "HTTP_PROXY": url,
+        "HTTPS_PROXY": url,
+        "NO_PROXY": "127.0.0.1,localhost,::1",
+    }
+    lower = {name.lower(): value for name, value in upper.items()}
+    # Node's own fetch looks at them only when told to.
+    return {**upper, **lower, "NODE_USE_ENV_PROXY": "1"}
+
+
 def find_claude(search_path: str) -> str | None:
     """The program that the Claude Agent SDK brings, else `claude` on `search_path`."""
     spec = importlib.util.find_spec("claude_agent_sdk")

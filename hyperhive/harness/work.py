@@ -6,6 +6,7 @@ import asyncio
 import os
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 from hyperhive.harness.agent import Agent
 from hyperhive.harness.link import Link
@@ -21,13 +22,27 @@ from hyperhive.harness.turns import TurnLoop
 from hyperhive.protocol.answers import Welcome
 
 CLOSE_SECONDS = 3.0
+EGRESS_CONNECTIONS = 40
+"""To the proxy: however many the agent's programs open, some of the host's are left for the model.
+"""
+
+
+class Urls(NamedTuple):
+    """Where the relays listen: the model's API, and the proxy to the network."""
+
+    api: str
+    egress: str
 
 
 async def work(options: Options, link: Link, orders: Orders, welcome: Welcome) -> None:
     """Until cancelled; Claude is gone when this returns."""
     with tempfile.TemporaryDirectory(prefix="hyperhive-", ignore_cleanup_errors=True) as scratch:
-        async with Relay(options.socket) as relay:
-            agent = _agent(options, link, orders, welcome, relay.url, Path(scratch))
+        async with (
+            Relay(options.socket) as api,
+            Relay(options.socket, max_connections=EGRESS_CONNECTIONS) as egress,
+        ):
+            urls = Urls(api.url, egress.url)
+            agent = _agent(options, link, orders, welcome, urls, Path(scratch))
             places = (options.state, options.home, options.workspace)
             try:
                 async with asyncio.TaskGroup() as tasks:
@@ -39,7 +54,7 @@ async def work(options: Options, link: Link, orders: Orders, welcome: Welcome) -
 
 
 def _agent(
-    options: Options, link: Link, orders: Orders, welcome: Welcome, api_url: str, scratch: Path
+    options: Options, link: Link, orders: Orders, welcome: Welcome, urls: Urls, scratch: Path
 ) -> Agent:
     tools = Tools(LinkCaller(link, orders), welcome.capabilities)
     session = SessionOptions(
@@ -50,10 +65,10 @@ def _agent(
             os.environ,
             home=options.home,
             scratch=scratch,
-            api_url=api_url,
+            api_url=urls.api,
             credential_kind=welcome.credential_kind,
         ),
         own_servers={SERVER_NAME: build_server(tools)},
     )
     places = Places(str(options.workspace), str(options.state / "notes.md"))
-    return Agent(welcome, session, places, lambda: orders.settings)
+    return Agent(welcome, session, places, lambda: orders.settings, urls.egress)

@@ -79,7 +79,6 @@ async def test_no_answer_names_the_server(world: World) -> None:
         ("HEAD", "/v1/messages"),
         ("HEAD", "/v1/link"),
         ("POST", "/api/hello"),
-        ("CONNECT", "/"),
         ("OPTIONS", "/v1/messages"),
     ],
 )

@@ -122,7 +122,12 @@ async def restart(world: World) -> None:
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_unix_connection(str(world.socket("alice")))
     world.gateway = Gateway(
-        world.hive, world.directory, old._peer_allowed, old._verbs._logs, world.model
+        world.hive,
+        world.directory,
+        old._peer_allowed,
+        old._verbs._logs,
+        world.model,
+        world.egress,
     )
     await world.open_all()
 
@@ -146,7 +151,7 @@ async def test_new_settings_are_pushed_with_their_version(world: World) -> None:
         await wait_for(lambda: listener.welcomes)
         alice = replace(policy().declared["alice"], settings=AgentSettings(prompt="dig"))
         changed = rules.build(world.hive.store, world.clock, policy(alice=alice), "api_key")
-        await changed.agents.declare()
+        await changed.declarations.apply()
         await wait_for(lambda: listener.pushes)
         ((push, data),) = listener.pushes
         assert (push, data["settings_version"], data["settings"]["prompt"]) == (

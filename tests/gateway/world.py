@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hyperhive.gateway.limits import Limits, ModelLimits
+from hyperhive.gateway.egress import EgressProxy
+from hyperhive.gateway.egress_addresses import Addresses
+from hyperhive.gateway.limits import EgressLimits, Limits, ModelLimits
 from hyperhive.gateway.model import ModelGateway
 from hyperhive.gateway.sockets import Gateway
 from hyperhive.hive import hive as rules
@@ -62,6 +64,7 @@ class World:
     database: Path
     directory: Path
     model: ModelGateway
+    egress: EgressProxy
     gateway: Gateway
     upstream: StandIn
     allowed: dict[str, set[int]]
@@ -102,6 +105,8 @@ async def running(
     model_limits: ModelLimits | None = None,
     credential_kind: str = "api_key",
     upstream_url: str = "",
+    addresses: Addresses | None = None,
+    egress_limits: EgressLimits | None = None,
 ) -> AsyncIterator[World]:
     """A hive whose agents all have their sockets open; upstream is the stand-in if not given."""
     clock = StepClock()
@@ -119,13 +124,16 @@ async def running(
         try:
             hive = rules.build(database, clock, rules_of or policy(), credential_kind)
             await hive.recover()
-            async with ModelGateway(
-                hive, upstream_url or upstream.url, credential_kind, SECRET, model_limits
-            ) as model:
-                gateway = Gateway(hive, sockets, peer_allowed, tail, model, limits)
+            async with (
+                ModelGateway(
+                    hive, upstream_url or upstream.url, credential_kind, SECRET, model_limits
+                ) as model,
+                EgressProxy(hive.egress, addresses, egress_limits) as egress,
+            ):
+                gateway = Gateway(hive, sockets, peer_allowed, tail, model, egress, limits)
                 path = state / "hive.db"
                 world = World(
-                    *(hive, clock, path, sockets, model, gateway, upstream, allowed, logs)
+                    *(hive, clock, path, sockets, model, egress, gateway, upstream, allowed, logs)
                 )
                 await world.open_all()
                 try:
