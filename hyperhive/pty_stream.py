@@ -6,6 +6,7 @@ import asyncio
 import errno
 import fcntl
 import os
+import select
 import struct
 import termios
 from collections.abc import Awaitable, Callable
@@ -31,9 +32,9 @@ class PtyStream:
         self._loop = asyncio.get_running_loop()
         self._reading: asyncio.Future[None] | None = None
         self._writing: asyncio.Future[None] | None = None
+        self._over = False
         self._closed = False
-        self._closing = asyncio.Lock()
-        self._hung_up = False
+        self._closing: asyncio.Task[None] | None = None
 
     async def read(self) -> bytes:
         """What the shell wrote, at most 64 KiB; empty at its end. Reads nothing ahead."""
@@ -41,6 +42,8 @@ class PtyStream:
             try:
                 return self._read_now()
             except BlockingIOError:
+                if self._over:
+                    return b""
                 await self._readable()
         return b""
 
@@ -52,9 +55,11 @@ class PtyStream:
             try:
                 part = os.read(self._fd, room)
             except OSError as error:
-                if parts or error.errno == errno.EIO:  # no process has the other side open any more
-                    break
-                raise
+                if error.errno == errno.EIO:  # no process has the other side open any more
+                    self._over = True
+                elif not parts:
+                    raise
+                break
             if not part:
                 break
             parts.append(part)
@@ -65,34 +70,47 @@ class PtyStream:
         """Waits until the terminal has taken all of it. Raises Unavailable at its end."""
         left = memoryview(data)
         while left:
-            if self._closed:
+            if self._over or self._closed:
                 raise _ended()
             try:
                 left = left[os.write(self._fd, left) :]
             except BlockingIOError:
-                await self._writable()
+                self._over = self._over or self._is_hung_up()
+                if not self._over:
+                    await self._writable()
             except OSError:
                 raise _ended() from None
+
+    def _is_hung_up(self) -> bool:
+        """The kernel takes what nobody can read any more, until its buffer is full."""
+        poll = select.poll()
+        poll.register(self._fd, 0)
+        return bool(poll.poll(0))
 
     def resize(self, rows: int, columns: int) -> None:
         """Programs in the terminal see SIGWINCH. Nothing once it is closed."""
         if not self._closed:
             fcntl.ioctl(self._fd, termios.TIOCSWINSZ, window(rows, columns))
 
+    def end(self) -> None:
+        """The shell has ended: what it wrote is still read, what its children may write is not."""
+        self._over = True
+        if self._reading is not None:
+            _settle(self._reading)
+
     async def close(self) -> None:
         """Hangs up, and waits until its descriptor is gone. Repeatable."""
         if not self._closed:
             self._closed = True
             for waiting in (self._reading, self._writing):
-                if waiting is not None and not waiting.done():
-                    waiting.set_result(None)
+                if waiting is not None:
+                    _settle(waiting)
             self._loop.remove_reader(self._fd)
             self._loop.remove_writer(self._fd)
             os.close(self._fd)
-        async with self._closing:
-            if not self._hung_up:
-                await self._hang_up()
-                self._hung_up = True
+        if self._closing is None:
+            self._closing = asyncio.create_task(_run(self._hang_up), name="hang-up")
+        await asyncio.shield(self._closing)  # who is cancelled meanwhile leaves no shell behind
 
     async def _readable(self) -> None:
         ready = self._reading = self._loop.create_future()
@@ -116,6 +134,10 @@ class PtyStream:
 def window(rows: int, columns: int) -> bytes:
     """A struct winsize (ioctl_tty(2)), without pixels."""
     return struct.pack("HHHH", rows, columns, 0, 0)
+
+
+async def _run(hang_up: Callable[[], Awaitable[None]]) -> None:
+    await hang_up()
 
 
 def _settle(ready: asyncio.Future[None]) -> None:

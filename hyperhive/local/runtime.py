@@ -16,13 +16,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from hyperhive.hive.ports import Ended, Invocation, Usage
+from hyperhive.hive.ports import Ended, Invocation, Terminal, TerminalUser, Usage
 from hyperhive.hive.records import Agent
 from hyperhive.local import leftovers, logs, uids
 from hyperhive.local.directories import Directories, Place
 from hyperhive.local.processes import Process, every_process, look_up
 from hyperhive.local.runs import Runs
 from hyperhive.local.spawning import AGENT, HIVE, INVOCATION, Spawner
+from hyperhive.local.terminal import open_terminal
 from hyperhive.local.usage import measure
 from hyperhive.protocol.errors import Unavailable
 
@@ -85,6 +86,17 @@ class LocalRuntime:
             return Usage()
         family = await leftovers.family(run.pid)
         return await asyncio.to_thread(measure, place, leftovers.belonging([place], family))
+
+    async def open_terminal(
+        self, agent: str, user: TerminalUser, rows: int, columns: int
+    ) -> Terminal:
+        if user == "root":
+            raise Unavailable("the local runtime has no root shell")
+        place = self._dirs.find(agent)
+        if place is None or not self._runs.get(agent):
+            raise Unavailable(f"{agent} does not run")
+        # Without an await since that look: a stop sweeps away what was started before.
+        return open_terminal(agent, place, rows, columns)
 
     async def running(self) -> dict[str, Invocation]:
         return self._runs.invocations()
