@@ -89,8 +89,13 @@ class NestedHost:
     def command(self, argv: Sequence[str | Path], *, user: str | None = None) -> list[str]:
         """What to execute out here to run `argv` inside; its environment passes through."""
         enter = ["nsenter", f"--target={self.pid}", "--all"]
-        other = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"] if user else []
-        return [*enter, *other, *map(str, argv)]
+        return [*enter, *(self._as(user) if user else []), *map(str, argv)]
+
+    def _as(self, user: str) -> list[str]:
+        """By number: `setpriv` knows no group but one of that name."""
+        rows = (line.split(":") for line in self.path("/etc/passwd").read_text().splitlines())
+        uid, gid = next(row[2:4] for row in rows if row[0] == user)
+        return ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--init-groups"]
 
     def path(self, inside: str) -> Path:
         """Where a path of the nested host is found from out here, while it runs."""
