@@ -8,6 +8,7 @@ from typing import Any
 from hyperhive.admin import verbs
 from hyperhive.admin.context import Context
 from hyperhive.admin.queries import find
+from hyperhive.hive.agents import Push
 from hyperhive.hive.mail import OPERATOR_SENDER
 from hyperhive.hive.records import Operation
 from hyperhive.hive.views import approval_view, operation_view
@@ -81,6 +82,11 @@ async def destroy(context: Context, request: verbs.Destroy) -> Answer:
     return _ordered(await context.hive.agents.destroy(request.name, request.purge))
 
 
+async def revive(context: Context, request: verbs.ByName) -> Answer:
+    """Bring a destroyed agent back with its files."""
+    return _ordered(await context.hive.agents.revive(request.name))
+
+
 async def model(context: Context, request: verbs.SetModel) -> Answer:
     """Override an agent's model from its next turn on."""
     agent = await context.hive.agents.set_model(request.name, request.model)
@@ -107,8 +113,9 @@ def _ordered(operation: Operation) -> Answer:
     return operation_view(operation)
 
 
-async def _pushed(context: Context, name: str, push: str) -> Answer:
+async def _pushed(context: Context, name: str, push: Push) -> Answer:
     await context.hive.store.read(lambda tx: find(tx, name))
     if not context.push(name, push):
         raise Conflict(f"{name} is not connected now")
+    await context.hive.agents.record_push(name, push)
     return {"agent": name, "sent": push}

@@ -53,6 +53,7 @@ VERBS: dict[str, Verb] = {
     "new_session": (verbs.ByName, actions.new_session),
     "questions": (verbs.Listing, queries.questions),
     "restart": (verbs.ByName, actions.restart),
+    "revive": (verbs.ByName, actions.revive),
     "send": (Send, actions.send),
     "spawn": (verbs.Spawn, actions.spawn),
     "start": (verbs.ByName, actions.start),

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hyperhive.hive.gauge import Gauge
 from hyperhive.hive.hive import Hive
 
 
@@ -18,6 +19,7 @@ class Context:
     warnings: tuple[str, ...]
     dashboard_url: str
     logs: Callable[[str, int], Awaitable[Sequence[str]]]
+    gauge: Gauge
     push: Callable[[str, str], bool]
     """Send a hint down an agent's link; False when it has none."""
     login_code: Callable[[], Awaitable[str]]

@@ -22,12 +22,14 @@ Answer = dict[str, Any]
 async def status(context: Context, _: verbs.Nothing) -> Answer:
     """A summary of the hive."""
     hive = context.hive
+    storage = [hive.storage.problem] if hive.storage.low else []
 
     def query(tx: Transaction) -> Answer:
+        absent = hive.declarations.absent(tx)
         return {
             "runtime": context.runtime_kind,
             "dashboard": context.dashboard_url,
-            "warnings": list(context.warnings),
+            "warnings": [*storage, *context.warnings, *absent],
             "agents": [hive.views.agent(tx, a) for a in tx.agents.all()],
             "open_questions": len(tx.questions.open(target_id=OPERATOR_ID)),
             "open_approvals": len(tx.approvals.open()),
@@ -37,15 +39,23 @@ async def status(context: Context, _: verbs.Nothing) -> Answer:
             "last_event": tx.events.last(),
         }
 
-    return await hive.store.read(query)
+    return await _with_usage(context, await hive.store.read(query))
 
 
 async def agents(context: Context, _: verbs.Nothing) -> Answer:
     """Every agent."""
     views = context.hive.views
-    return await context.hive.store.read(
+    found = await context.hive.store.read(
         lambda tx: {"agents": [views.agent(tx, a) for a in tx.agents.all()]}
     )
+    return await _with_usage(context, found)
+
+
+async def _with_usage(context: Context, answer: Answer) -> Answer:
+    """What each agent uses now beside what it may use."""
+    used = await context.gauge.read(a["name"] for a in answer["agents"])
+    shown = [{**agent, "usage": used[agent["name"]]} for agent in answer["agents"]]
+    return {**answer, "agents": shown}
 
 
 async def agent(context: Context, request: verbs.ByName) -> Answer:

@@ -16,6 +16,7 @@ from hyperhive.dashboard.guard import Handler
 from hyperhive.dashboard.options import HIVE, OPTIONS
 from hyperhive.dashboard.pages import Page, path_id, path_name
 from hyperhive.dashboard.render import RESULTS, Failed, Fields, new_key
+from hyperhive.hive.agents import Push
 from hyperhive.hive.mail import OPERATOR_SENDER
 from hyperhive.hive.records import Question
 from hyperhive.protocol import verbs
@@ -148,6 +149,12 @@ async def destroy(request: web.Request, form: forms.Destroy) -> Done:
     return Done(f"{name} is being destroyed; its files are kept.", f"/agents/{name}")
 
 
+async def revive(request: web.Request, _: forms.Nothing) -> Done:
+    name = path_name(request)
+    await request.app[HIVE].agents.revive(name)
+    return Done(f"{name} is back and being started.", f"/agents/{name}")
+
+
 async def model(request: web.Request, form: forms.Model) -> Done:
     name = path_name(request)
     await request.app[HIVE].agents.set_model(name, form.model or None)
@@ -165,11 +172,12 @@ async def new_session(request: web.Request, _: forms.Nothing) -> Done:
     return Done(f"{name} begins a new session at its next turn.", f"/agents/{name}")
 
 
-async def _push(request: web.Request, push: str) -> str:
+async def _push(request: web.Request, push: Push) -> str:
     name = path_name(request)
     await request.app[HIVE].store.read(lambda tx: find_agent(tx, name))
     if not request.app[OPTIONS].push(name, push):
         raise Conflict(f"{name} is not connected now; start it first")
+    await request.app[HIVE].agents.record_push(name, push)
     return name
 
 
@@ -212,6 +220,7 @@ POSTS: list[tuple[str, Handler]] = [
     ("/agents/{name}/model", post(forms.Model, model, pages.agent)),
     ("/agents/{name}/new-session", post(forms.Nothing, new_session, pages.agent)),
     ("/agents/{name}/restart", post(forms.Nothing, restart, pages.agent)),
+    ("/agents/{name}/revive", post(forms.Nothing, revive, pages.agent)),
     ("/agents/{name}/start", post(forms.Nothing, start, pages.agent)),
     ("/answer-question/{id}", post(forms.Answer, answer_question, pages.swarm)),
     ("/approve/{id}", post(forms.Decision, approve, pages.approval)),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
 
+from hyperhive.hive.gauge import Gauge
 from hyperhive.hive.hive import Hive
 from hyperhive.protocol.errors import InvalidField
 
@@ -29,6 +30,9 @@ class DashboardOptions:
     runtime_kind: str
     push: Callable[[str, str], bool]
     """Send a hint down an agent's link; False when it has none."""
+    gauge: Gauge
+    logs: Callable[[str, int], Awaitable[Sequence[str]]]
+    """The last lines that an agent's harness wrote, oldest first."""
 
     def origins(self) -> dict[str, str]:
         """Value of a Host header -> the one origin (RFC 6454) that belongs to it.

@@ -7,13 +7,14 @@ from typing import Any
 
 from hyperhive.hive.approvals import Approvals
 from hyperhive.hive.clock import Clock, deadline_in, remaining
+from hyperhive.hive.declarations import bury
 from hyperhive.hive.leases import Leases
 from hyperhive.hive.mail import notify_manager
 from hyperhive.hive.policy import Policy
 from hyperhive.hive.ports import Ended, Store, Transaction
 from hyperhive.hive.presence import Links
 from hyperhive.hive.questions import Questions
-from hyperhive.hive.records import Agent, Deadline, Operation
+from hyperhive.hive.records import Agent, Deadline, Operation, RunEnd
 from hyperhive.hive.settling import end_leases
 from hyperhive.protocol.model import OPERATOR
 
@@ -49,6 +50,7 @@ class Aftermath:
             agent = tx.agents.by_name(ended.invocation.agent)
             if agent is not None:
                 crashed = not expected and _is_wanted(agent)
+                agent = self._note_end(tx, agent, ended, crashed)
                 if crashed:
                     self._record_crash(tx, agent, ended)
                 else:
@@ -57,6 +59,12 @@ class Aftermath:
             return agent
 
         return await self._store.write(change, essential=True)
+
+    def _note_end(self, tx: Transaction, agent: Agent, ended: Ended, crashed: bool) -> Agent:
+        end = RunEnd(ended.reason, ended.exit, self._clock.now(), crashed)
+        noted = replace(agent, last_end=end)
+        tx.agents.save(noted)
+        return noted
 
     def _record_crash(self, tx: Transaction, agent: Agent, ended: Ended) -> None:
         now = self._clock.now()
@@ -148,6 +156,7 @@ class Aftermath:
         """Its files are gone: the name is free, its mail is kept as undeliverable."""
         gone = replace(agent, state="purged")
         tx.agents.save(gone)
+        bury(tx, agent)
         if queued := tx.messages.queued(agent.id):
             tx.messages.settle(queued, "undeliverable", "purged", self._clock.now())
         self._questions.withdraw_for(tx, gone)

@@ -7,12 +7,19 @@ from typing import Literal
 
 from hyperhive.hive.clock import Clock
 from hyperhive.hive.mail import once
-from hyperhive.hive.policy import AgentPolicy, Policy
+from hyperhive.hive.policy import AgentPolicy, Policy, as_declared
 from hyperhive.hive.ports import Store, Transaction
 from hyperhive.hive.records import OPERATOR_ID, Agent, Approval, Operation, OperationKind
 from hyperhive.protocol.errors import Conflict, Forbidden, InvalidField, NotFound
 from hyperhive.protocol.model import MANAGER, OPERATOR
 from hyperhive.protocol.verbs import RequestSpawn
+
+Push = Literal["cancel", "new_session"]
+
+_TAKEN_BY = {
+    "tombstone": "a destroyed agent; revive it, or purge it to use the name again",
+    "purging": "an agent that is being purged; it is free when that is done",
+}
 
 
 class Agents:
@@ -25,56 +32,18 @@ class Agents:
 
     # --- what exists ---
 
-    async def declare(self) -> None:
-        """Bring the rows in line with the configuration, at start.
-
-        New declarations appear, changed ones apply, removed ones are stopped and kept.
-        """
-
-        def change(tx: Transaction) -> None:
-            for name, policy in self._policy.declared.items():
-                agent = tx.agents.by_name(name)
-                if agent is None:
-                    self._create(tx, name, policy, "declared", policy.description)
-                elif agent.state in ("present", "tombstone"):
-                    self._redeclare(tx, agent, policy)
-            for agent in tx.agents.all():
-                gone = agent.origin == "declared" and agent.name not in self._policy.declared
-                if gone and agent.state == "present":
-                    self.order_destroy(tx, agent, "configuration", False, None)
-
-        # On a full disk too: the service has to come up so that somebody can make room.
-        await self._store.write(change, essential=True)
-
-    def _redeclare(self, tx: Transaction, agent: Agent, policy: AgentPolicy) -> None:
-        changed = replace(
-            agent,
-            state="present",
-            origin="declared",
-            role=policy.role,
-            capabilities=policy.capabilities,
-            settings=policy.settings,
-            budget=policy.budget,
-            description=policy.description,
-            wanted="running" if agent.state == "tombstone" and policy.auto_start else agent.wanted,
-        )
-        if changed != agent:
-            tx.agents.save(replace(changed, settings_version=agent.settings_version + 1))
-            self._log(tx, changed, {"settings": agent.settings_version + 1})
-
     def check_free(self, tx: Transaction, name: str) -> None:
         """Raises Conflict when the name cannot be given to a new agent."""
         if name == MANAGER:
             raise InvalidField("name", "`manager` is the manager's")
         if agent := tx.agents.by_name(name):
-            kind = "an agent" if agent.state == "present" else f"a {agent.state} agent"
-            raise Conflict(f"{name!r} is the name of {kind} already")
+            raise Conflict(f"{name!r} is the name of {_TAKEN_BY.get(agent.state, 'an agent')}")
 
     def create_spawned(self, tx: Transaction, approval: Approval) -> Agent:
         """The agent of an approved request, with the order to start it."""
         self.check_free(tx, approval.agent)
         policy = self._policy.spawned
-        agent = self._create(
+        agent = self.create(
             tx, approval.agent, policy, "spawned", approval.description or policy.description
         )
         tx.operations.add(
@@ -105,12 +74,12 @@ class Agents:
 
     def _spawn(self, tx: Transaction, name: str, description: str) -> Agent:
         self.check_free(tx, name)
-        agent = self._create(tx, name, self._policy.spawned, "spawned", description)
+        agent = self.create(tx, name, self._policy.spawned, "spawned", description)
         tx.operations.add("spawn", agent.id, agent.name, OPERATOR, self._clock.now())
         self._audit(tx, OPERATOR, "agent.spawn", name)
         return agent
 
-    def _create(
+    def create(
         self,
         tx: Transaction,
         name: str,
@@ -118,6 +87,7 @@ class Agents:
         origin: Literal["declared", "spawned"],
         description: str,
     ) -> Agent:
+        """A row alone; nothing is ordered."""
         agent = tx.agents.add(
             name,
             policy.role,
@@ -129,7 +99,7 @@ class Agents:
             description,
             self._clock.now(),
         )
-        self._log(tx, agent, {"state": "present"})
+        self.log(tx, agent, {"state": "present"})
         return agent
 
     # --- orders ---
@@ -146,6 +116,33 @@ class Agents:
         """Stop the run of now and want it running, as after `start`."""
         return await self._order(name, actor, "restart")
 
+    async def revive(self, name: str) -> Operation:
+        """Bring a destroyed agent back as it was: files, history, and the mail it had not read."""
+
+        def change(tx: Transaction) -> Operation:
+            agent = tx.agents.by_name(name)
+            if agent is None:
+                raise NotFound(f"there is no agent {name!r}")
+            if agent.state != "tombstone":
+                state = "being purged" if agent.state == "purging" else "not destroyed"
+                raise Conflict(f"{name} is {state}")
+            back = replace(
+                agent,
+                state="present",
+                wanted="running",
+                quarantined=None,
+                hold=None,
+                retired_by=None,
+            )
+            if name in self._policy.declared:
+                back = as_declared(back, self._policy.declared[name])
+            tx.agents.save(back)
+            self.log(tx, back, {"state": "present"})
+            self._audit(tx, OPERATOR, "agent.revive", name)
+            return tx.operations.add("spawn", agent.id, name, OPERATOR, self._clock.now())
+
+        return await self._store.write(change)
+
     async def _order(self, name: str, actor: str, kind: OperationKind) -> Operation:
         def change(tx: Transaction) -> Operation:
             agent = self.find(tx, name, actor)
@@ -157,7 +154,7 @@ class Agents:
                 agent = replace(agent, wanted="running", quarantined=None, hold=None)
             tx.agents.save(agent)
             operation = tx.operations.add(kind, agent.id, agent.name, actor, self._clock.now())
-            self._log(tx, agent, {"wanted": agent.wanted, "operation": kind})
+            self.log(tx, agent, {"wanted": agent.wanted, "operation": kind})
             self._audit(tx, actor, f"agent.{kind}", name)
             return operation
 
@@ -173,19 +170,32 @@ class Agents:
             if agent.name == MANAGER:
                 raise InvalidField("agent", "the manager cannot be destroyed")
             if agent.state == "purging":
-                raise Conflict(f"{name} is being purged already")
+                return self._purge_again(tx, agent)
             if agent.state == "tombstone" and not purge:
                 raise Conflict(f"{name} is destroyed already; purge it to remove its files")
             return self.order_destroy(tx, agent, OPERATOR, purge, None)
 
         return await self._store.write(change, essential=True)
 
+    def _purge_again(self, tx: Transaction, agent: Agent) -> Operation:
+        """Try at once what failed; it would be tried again soon anyway."""
+        failed = [o for o in tx.operations.open(agent.id) if o.purge and o.error]
+        if not failed:
+            raise Conflict(f"{agent.name} is being purged already")
+        self.log(tx, agent, {"state": "purging"})
+        return failed[0]
+
     def order_destroy(
         self, tx: Transaction, agent: Agent, actor: str, purge: bool, approval_id: int | None
     ) -> Operation:
-        gone = replace(agent, wanted="stopped", state="purging" if purge else "tombstone")
+        gone = replace(
+            agent,
+            wanted="stopped",
+            state="purging" if purge else "tombstone",
+            retired_by=actor,
+        )
         tx.agents.save(gone)
-        self._log(tx, gone, {"state": gone.state})
+        self.log(tx, gone, {"state": gone.state})
         self._audit(tx, actor, "agent.purge" if purge else "agent.destroy", agent.name)
         return tx.operations.add(
             "destroy",
@@ -206,11 +216,19 @@ class Agents:
                 self._policy.check_model(model)
             changed = replace(agent, model_override=model)
             tx.agents.save(changed)
-            self._log(tx, changed, {"model": self._policy.effective_model(changed).id})
+            self.log(tx, changed, {"model": self._policy.effective_model(changed).id})
             self._audit(tx, OPERATOR, "agent.model", name, model or "default")
             return changed
 
         return await self._store.write(change)
+
+    async def record_push(self, name: str, push: Push) -> None:
+        """The operator had this hint sent down the agent's link."""
+
+        def change(tx: Transaction) -> None:
+            self._audit(tx, OPERATOR, f"agent.{push}", name)
+
+        await self._store.write(change, essential=True)
 
     # --- helpers ---
 
@@ -223,7 +241,7 @@ class Agents:
             raise Forbidden
         return agent
 
-    def _log(self, tx: Transaction, agent: Agent, data: dict[str, object]) -> None:
+    def log(self, tx: Transaction, agent: Agent, data: dict[str, object]) -> None:
         tx.events.append("agent", agent.name, data, self._clock.now())
 
     def _audit(

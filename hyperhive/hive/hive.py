@@ -11,6 +11,7 @@ from hyperhive.hive.approvals import Approvals
 from hyperhive.hive.bells import Bells
 from hyperhive.hive.broker import Broker
 from hyperhive.hive.clock import Clock
+from hyperhive.hive.declarations import Declarations
 from hyperhive.hive.egress import Egress
 from hyperhive.hive.events import EventLog
 from hyperhive.hive.housekeeping import Housekeeping
@@ -21,6 +22,7 @@ from hyperhive.hive.presence import Links
 from hyperhive.hive.questions import Questions
 from hyperhive.hive.reconciler import Reconciler
 from hyperhive.hive.spending import Spending
+from hyperhive.hive.storage_guard import FreeSpace, Storage, StorageGuard, known_level
 from hyperhive.hive.turns import Turns
 from hyperhive.hive.views import Views
 
@@ -39,19 +41,24 @@ class Hive:
     turns: Turns
     questions: Questions
     agents: Agents
+    declarations: Declarations
     approvals: Approvals
     spending: Spending
     egress: Egress
     events: EventLog
+    storage: Storage
     views: Views
 
     async def recover(self) -> None:
         """Before anything else: the configuration's agents, and leases from before."""
-        await self.agents.declare()
+        await self.declarations.apply()
         await self.leases.recover()
+        self.storage.level = await self.store.read(known_level)
 
-    async def run(self, runtime: Runtime, sockets: AgentSockets) -> None:
+    async def run(self, runtime: Runtime, sockets: AgentSockets, free_space: FreeSpace) -> None:
         """The swarm's own tasks, until cancelled."""
+        guard = StorageGuard(self.store, self.clock, self.storage, free_space)
+        await guard.look()  # before anything is started
         aftermath = Aftermath(
             self.store,
             self.clock,
@@ -61,17 +68,18 @@ class Hive:
             self.approvals,
             self.links,
         )
-        reconciler = Reconciler(self.store, self.clock, runtime, sockets, aftermath)
+        reconciler = Reconciler(self.store, self.clock, runtime, sockets, aftermath, self.storage)
         keeping = Housekeeping(self.store, self.clock, self.policy, self.broker, self.questions)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.leases.run(), name="leases")
             tasks.create_task(keeping.run(), name="housekeeping")
             tasks.create_task(reconciler.run(), name="reconciler")
+            tasks.create_task(guard.run(), name="storage")
 
 
 def build(store: Store, clock: Clock, policy: Policy, credential_kind: str) -> Hive:
     """Wire the rules to a store and a clock."""
-    bells, links = Bells(), Links()
+    bells, links, storage = Bells(), Links(), Storage()
     leases = Leases(store, clock, policy)
     agents = Agents(store, clock, policy)
     events = EventLog(store)
@@ -85,12 +93,14 @@ def build(store: Store, clock: Clock, policy: Policy, credential_kind: str) -> H
         links=links,
         leases=leases,
         broker=Broker(store, clock, policy, leases, bells),
-        turns=Turns(store, clock, policy, leases, links, credential_kind),
+        turns=Turns(store, clock, policy, leases, links, storage, credential_kind),
         questions=Questions(store, clock, policy),
         agents=agents,
+        declarations=Declarations(store, clock, policy, agents),
         approvals=Approvals(store, clock, agents),
         spending=Spending(store, clock, policy),
         egress=Egress(store, clock),
         events=events,
-        views=Views(clock, policy, links),
+        storage=storage,
+        views=Views(clock, policy, links, storage),
     )

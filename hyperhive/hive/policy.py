@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hyperhive.hive.records import Agent, Budget
-from hyperhive.protocol.bundle import AgentSettings
+from hyperhive.protocol.bundle import AgentSettings, Limits
 from hyperhive.protocol.errors import Forbidden, InvalidField
+from hyperhive.protocol.limits import Ceilings, effective
 from hyperhive.protocol.link import LEASE_SECONDS
 from hyperhive.protocol.model import EVERYONE, MANAGER, OPERATOR, Capability, Role
 
@@ -66,6 +67,7 @@ class AgentPolicy:
     budget: Budget = field(default_factory=Budget)
     auto_start: bool = True
     description: str = ""
+    ceilings: Limits = field(default_factory=Ceilings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +114,33 @@ class Policy:
         name = agent.settings.fallback_model
         return self.find_model(name) if name else None
 
+    def limits(self, agent: Agent) -> Limits:
+        """What it may use of the machine: its settings, held below the host's ceilings."""
+        granted = self.declared.get(agent.name, self.spawned)
+        return effective(agent.settings.limits, granted.ceilings)
+
     def accepted_models(self, agent: Agent) -> tuple[str, ...]:
         """Ids of every model the agent may use now, the effective one first."""
         models = [self.effective_model(agent), self.fallback_model(agent)]
         if self.helper_model:
             models.append(self.find_model(self.helper_model))
         return tuple(dict.fromkeys(m.id for m in models if m))
+
+
+def as_declared(agent: Agent, policy: AgentPolicy) -> Agent:
+    """The agent as its declaration says; as a new version if that is news."""
+    changed = replace(
+        agent,
+        origin="declared",
+        role=policy.role,
+        capabilities=policy.capabilities,
+        settings=policy.settings,
+        budget=policy.budget,
+        description=policy.description,
+    )
+    if changed == agent:
+        return agent
+    return replace(changed, settings_version=agent.settings_version + 1)
 
 
 def may_write(agent: Agent, recipient: str) -> bool:

@@ -16,7 +16,8 @@ from hyperhive.hive.aftermath import Aftermath
 from hyperhive.hive.clock import Clock
 from hyperhive.hive.ports import AgentSockets, Ended, Runtime, Store
 from hyperhive.hive.records import Agent, Event, Operation
-from hyperhive.protocol.errors import HiveError
+from hyperhive.hive.storage_guard import Storage
+from hyperhive.protocol.errors import HiveError, Unavailable
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -35,12 +36,14 @@ class Reconciler:
         runtime: Runtime,
         sockets: AgentSockets,
         aftermath: Aftermath,
+        storage: Storage,
     ) -> None:
         self._store = store
         self._clock = clock
         self._runtime = runtime
         self._sockets = sockets
         self._aftermath = aftermath
+        self._storage = storage
         self._bells: dict[int, asyncio.Event] = {}
         self._ending: set[str] = set()
         """Invocations that are stopped on purpose and whose end was not heard of yet."""
@@ -63,12 +66,14 @@ class Reconciler:
 
     def _see_events(self, events: Sequence[Event]) -> None:
         names = {e.agent for e in events if e.kind == "agent" and "link" not in e.data}
-        if names and self._tasks is not None:
-            self._tasks.create_task(self._look_at_names(names))
+        everyone = any(e.kind == "storage" for e in events)
+        if (names or everyone) and self._tasks is not None:
+            self._tasks.create_task(self._look_at_names(None if everyone else names))
 
-    async def _look_at_names(self, names: set[str | None]) -> None:
+    async def _look_at_names(self, names: set[str | None] | None) -> None:
+        """At all agents when no names are given."""
         for agent in await self._agents():
-            if agent.name in names:
+            if names is None or agent.name in names:
                 self._look_at(agent.id)
 
     def _see_end(self, ended: Ended) -> None:
@@ -140,9 +145,10 @@ class Reconciler:
             return None
         await self._sockets.open(agent)
         running = (await self._runtime.running()).get(agent.name)
-        if agent.wanted == "stopped" or agent.quarantined:
+        if agent.wanted == "stopped" or agent.quarantined or self._storage.critical:
             if running is not None:
                 await self._stop(agent)
+                await self._aftermath.stopped(agent)
             return None
         if running is None:
             wait = await self._aftermath.restart_delay(agent)
@@ -188,11 +194,17 @@ class Reconciler:
             await self._aftermath.stopped(agent)
         if operation.kind in ("spawn", "start", "restart") and agent.wanted == "running":
             await self._sockets.open(agent)
+            if self._storage.critical:  # it starts by itself once there is room
+                raise Unavailable(self._storage.problem)
             await self._start(agent)
         if operation.kind == "destroy":
             await self._sockets.close(agent.name)
             if operation.purge:
-                await self._runtime.purge(agent.name)
+                await self._wipe(agent)
+
+    async def _wipe(self, agent: Agent) -> None:
+        """Delete for good what it left. Every step may be repeated."""
+        await self._runtime.purge(agent.name)
 
     async def _stop_for_restart(self, agent: Agent, operation: Operation) -> None:
         """Stop what ran when the operation began; repeated after a crash, spare a newer run."""

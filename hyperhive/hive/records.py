@@ -51,6 +51,16 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class RunEnd:
+    """How its last run ended; `exit` is the code, or the negative signal number, if known."""
+
+    reason: str
+    exit: int | None
+    at: float
+    unexpected: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Agent:
     """One agent for good: a name may be used again, an `id` never is."""
 
@@ -70,6 +80,9 @@ class Agent:
     hold: Hold | None = None
     quarantined: str | None = None
     """Why it is no longer restarted, or None."""
+    retired_by: str | None = None
+    """Who destroyed it: `operator` or `configuration`; None while it is present."""
+    last_end: RunEnd | None = None
 
 
 DeliveryState = Literal["accepted", "leased", "acked", "dead", "expired", "undeliverable"]

@@ -19,11 +19,15 @@ from hyperhive.hive.settling import (
     give_back_unchanged,
     lease_waiting,
 )
+from hyperhive.hive.storage_guard import Storage
 from hyperhive.protocol.bundle import settings_json
 from hyperhive.protocol.errors import Forbidden, LeaseExpired
 from hyperhive.protocol.link import HEARTBEAT_SECONDS, Hello
 from hyperhive.protocol.model import MAX_BATCH
 from hyperhive.protocol.verbs import SelfCheck, TurnBegin, TurnEnd, TurnEvents
+
+STORAGE_PAUSE = 5.0
+"""Seconds after which it is worth asking again whether there is room on the disk."""
 
 
 class Turns:
@@ -36,6 +40,7 @@ class Turns:
         policy: Policy,
         leases: Leases,
         links: Links,
+        storage: Storage,
         credential_kind: str,
     ) -> None:
         self._store = store
@@ -43,6 +48,7 @@ class Turns:
         self._policy = policy
         self._leases = leases
         self._links = links
+        self._storage = storage
         self._credential_kind = credential_kind
 
     # --- the link's life ---
@@ -146,6 +152,8 @@ class Turns:
             _abandon(tx, self._clock, agent, other)
         if agent.quarantined or agent.wanted != "running":
             return {"messages": []}
+        if self._storage.low:
+            return {"messages": [], "retry_after": STORAGE_PAUSE}
         agent, wait = self._lift_hold(tx, agent)
         if wait is not None:
             return {"messages": [], "retry_after": wait}

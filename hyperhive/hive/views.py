@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from hyperhive.hive.clock import Clock, iso, remaining, utc_day
@@ -16,9 +17,11 @@ from hyperhive.hive.records import (
     Event,
     Operation,
     Question,
+    RunEnd,
     Turn,
     Usage,
 )
+from hyperhive.hive.storage_guard import Storage
 from hyperhive.protocol.bundle import settings_json
 
 View = dict[str, Any]
@@ -29,10 +32,11 @@ DENIED_SHOWN = 10
 class Views:
     """Builds views inside a read transaction, so that one page shows one moment."""
 
-    def __init__(self, clock: Clock, policy: Policy, links: Links) -> None:
+    def __init__(self, clock: Clock, policy: Policy, links: Links, storage: Storage) -> None:
         self._clock = clock
         self._policy = policy
         self._links = links
+        self._storage = storage
 
     def agent(self, tx: Transaction, agent: Agent) -> View:
         """One agent in a listing."""
@@ -49,7 +53,7 @@ class Views:
             "state": self._state(tx, agent, turn),
             "wanted": agent.wanted,
             "linked": present is not None,
-            "problem": self._problem(agent),
+            "problem": self._problem(tx, agent),
             "hold": self._hold(agent),
             "model": self._policy.effective_model(agent).id,
             "model_override": agent.model_override,
@@ -57,6 +61,9 @@ class Views:
             "turn": self.turn(turn) if turn else None,
             "last_turn": self.turn(last) if last and last.ended_at is not None else None,
             "today": usage_view(today),
+            "limits": asdict(self._policy.limits(agent)),
+            "last_end": _end_view(agent.last_end),
+            "retired_by": agent.retired_by,
             "created_at": iso(agent.created_at),
         }
 
@@ -88,6 +95,8 @@ class Views:
         if agent.wanted == "stopped":
             stopping = present is not None or bool(tx.operations.open(agent.id))
             return "stopping" if stopping else "stopped"
+        if present is None and self._storage.critical:
+            return "held"
         if present is None or present.healthy is None:
             return "starting"
         if not present.healthy:
@@ -96,12 +105,17 @@ class Views:
             return "working"
         return "held" if self._hold(agent) else "idle"
 
-    def _problem(self, agent: Agent) -> str:
+    def _problem(self, tx: Transaction, agent: Agent) -> str:
+        if agent.state != "present":
+            return next((o.error for o in tx.operations.open(agent.id) if o.error), "")
         present = self._links.get(agent.id)
         found = present.problem if present else self._links.start_problems.get(agent.id, "")
         return agent.quarantined or found
 
     def _hold(self, agent: Agent) -> View | None:
+        if self._storage.low and agent.state == "present" and agent.wanted == "running":
+            detail = self._storage.problem
+            return {"reason": "storage_low", "detail": detail, "until": None, "seconds": None}
         hold = agent.hold
         if hold is None:
             return None
@@ -151,6 +165,10 @@ def denied_views(tx: Transaction, agent: Agent) -> list[View]:
     """The latest connections it was denied; those of an earlier agent of its name are not its."""
     entries = tx.audit.denied(agent.name, agent.created_at, DENIED_SHOWN)
     return [{"at": iso(entry.at), "target": entry.detail} for entry in entries]
+
+
+def _end_view(end: RunEnd | None) -> View | None:
+    return {**asdict(end), "at": iso(end.at)} if end else None
 
 
 def usage_view(usage: Usage) -> View:

@@ -10,8 +10,9 @@ from hyperhive.config.values import EVERYWHERE, LOOPBACK
 from hyperhive.dashboard.app import make_app
 from hyperhive.dashboard.options import DashboardOptions
 from hyperhive.gateway.sockets import Gateway
+from hyperhive.hive.gauge import Gauge
 from hyperhive.hive.hive import Hive
-from hyperhive.local.runtime import LocalRuntime
+from hyperhive.hive.ports import Runtime
 from hyperhive.service import listening
 from hyperhive.service.credential import read_token
 
@@ -20,8 +21,9 @@ async def open_dashboard(
     stack: AsyncExitStack,
     config: Config,
     hive: Hive,
-    runtime: LocalRuntime,
+    runtime: Runtime,
     gateway: Gateway,
+    gauge: Gauge,
     warnings: tuple[str, ...],
 ) -> str:
     """Listen first: the guards need to know the port. Returns the dashboard's address."""
@@ -35,6 +37,8 @@ async def open_dashboard(
         warnings=warnings,
         runtime_kind=runtime.kind,
         push=gateway.push,
+        gauge=gauge,
+        logs=runtime.logs,
     )
     app = make_app(hive, options)
     await stack.enter_async_context(listening.on_listener(app, listener))

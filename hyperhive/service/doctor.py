@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 from hyperhive.config import Config
+from hyperhive.hive.hive import Hive
 from hyperhive.hive.ports import Runtime
+from hyperhive.hive.storage_guard import LOW
 from hyperhive.protocol.errors import InvalidField
 from hyperhive.service import versions
+from hyperhive.service.free_space import free_fraction
 
-LOW_SPACE = 0.10
-"""Fraction of the disk that should stay free."""
+Check = dict[str, Any]
+_NO_QUOTA = "no disk quota: nothing but the free space limits what is written by "
 
 
 def version_warnings(strict: bool) -> tuple[str, ...]:
@@ -26,25 +28,54 @@ def version_warnings(strict: bool) -> tuple[str, ...]:
 class Doctor:
     """Answers `hyperhive doctor`."""
 
-    def __init__(self, config: Config, runtime: Runtime) -> None:
+    def __init__(self, config: Config, runtime: Runtime, hive: Hive) -> None:
         self._config = config
         self._runtime = runtime
+        self._hive = hive
 
-    async def check(self) -> list[dict[str, Any]]:
+    async def check(self) -> list[Check]:
         """Checks as {name, ok, text}."""
         isolation = [_check("isolation", False, text) for text in self._runtime.warnings]
         found = [_check("version", v.good, v.text) for v in versions.installed()]
         spaces = [_space(Path(p)) for p in (self._config.state_dir, self._config.agents_dir)]
-        return [*(isolation or [_check("isolation", True, self._runtime.kind)]), *found, *spaces]
+        return [
+            *(isolation or [_check("isolation", True, self._runtime.kind)]),
+            *found,
+            *spaces,
+            *self._storage(),
+            *await self._quotas(),
+            *await self._absent(),
+        ]
+
+    def _storage(self) -> list[Check]:
+        storage = self._hive.storage
+        return [_check("storage", False, storage.problem)] if storage.low else []
+
+    async def _quotas(self) -> list[Check]:
+        """Limits of the disk that nothing enforces are wrong; their absence is only told."""
+        agents = await self._hive.store.read(lambda tx: tx.agents.all())
+        without, unheeded = [], False
+        running = await self._runtime.running()
+        for agent in agents:
+            if agent.name in running and not (await self._runtime.usage(agent.name)).disk_quota:
+                limits = self._hive.policy.limits(agent)
+                without.append(agent.name)
+                unheeded |= limits.disk_max is not None or limits.inodes_max is not None
+        return (
+            [_check("disk quota", not unheeded, _NO_QUOTA + ", ".join(without))] if without else []
+        )
+
+    async def _absent(self) -> list[Check]:
+        absent = await self._hive.store.read(self._hive.declarations.absent)
+        return [_check("declared", False, text) for text in absent]
 
 
-def _check(name: str, ok: bool, text: str) -> dict[str, Any]:
+def _check(name: str, ok: bool, text: str) -> Check:
     return {"name": name, "ok": ok, "text": text}
 
 
-def _space(path: Path) -> dict[str, Any]:
+def _space(path: Path) -> Check:
     while not path.exists():
         path = path.parent
-    fs = os.statvfs(path)
-    free = fs.f_bavail / max(1, fs.f_blocks)
-    return _check("disk", free >= LOW_SPACE, f"{path} has {free:.0%} of its disk free")
+    free = free_fraction(path)
+    return _check("disk", free >= LOW, f"{path} has {free:.0%} of its disk free")

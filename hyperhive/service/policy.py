@@ -56,4 +56,5 @@ def _agent(agent: AgentConfig) -> AgentPolicy:
         Budget(budget.usd_per_day, budget.usd_per_turn, budget.tokens_per_day),
         agent.auto_start,
         agent.description,
+        agent.limits,
     )

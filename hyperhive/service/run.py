@@ -20,12 +20,14 @@ from hyperhive.gateway.limits import Limits
 from hyperhive.gateway.model import ModelGateway
 from hyperhive.gateway.sockets import Gateway
 from hyperhive.hive import hive as rules
+from hyperhive.hive.gauge import Gauge
 from hyperhive.hive.hive import Hive
 from hyperhive.service import directories, listening
 from hyperhive.service.clock import SystemClock
 from hyperhive.service.credential import Credential, credential_of
 from hyperhive.service.dashboard import open_dashboard
 from hyperhive.service.doctor import Doctor, version_warnings
+from hyperhive.service.free_space import FreeSpace
 from hyperhive.service.policy import policy_of
 from hyperhive.service.runtimes import OwnedRuntime, open_runtime
 from hyperhive.store.database import Database
@@ -57,7 +59,9 @@ async def _serve(config: Config, unsafe_local: bool, announce: Callable[[str], N
         loop.add_signal_handler(number, on_signal, number)
     async with AsyncExitStack() as stack:
         built = await _build(stack, config, unsafe_local)
-        tending = asyncio.create_task(built.hive.run(built.runtime, built.gateway))
+        tending = asyncio.create_task(
+            built.hive.run(built.runtime, built.gateway, built.free_space)
+        )
         stack.push_async_callback(_end, tending)
         stack.callback(built.hive.events.close)  # first of all: streams would wait to be cut off
         for line in await built.announcements():
@@ -81,12 +85,18 @@ class _Built:
     """The parts that live as long as the service."""
 
     def __init__(
-        self, hive: Hive, runtime: OwnedRuntime, gateway: Gateway, context: Context
+        self,
+        hive: Hive,
+        runtime: OwnedRuntime,
+        gateway: Gateway,
+        context: Context,
+        free_space: FreeSpace,
     ) -> None:
         self.hive = hive
         self.runtime = runtime
         self.gateway = gateway
         self.context = context
+        self.free_space = free_space
 
     async def announcements(self) -> list[str]:
         """What the operator should see at start; the last line says that all is up."""
@@ -123,20 +133,23 @@ async def _build(stack: AsyncExitStack, config: Config, unsafe_local: bool) -> _
         )
     )
     warnings = (*runtime.warnings, *warnings)
-    url = await open_dashboard(stack, config, hive, runtime, gateway, warnings)
+    gauge = Gauge(runtime.usage)
+    url = await open_dashboard(stack, config, hive, runtime, gateway, gauge, warnings)
     context = Context(
         hive=hive,
         runtime_kind=runtime.kind,
         warnings=warnings,
         dashboard_url=url,
         logs=runtime.logs,
+        gauge=gauge,
         push=gateway.push,
         login_code=lambda: make_login_code(hive),
-        doctor=Doctor(config, runtime).check,
+        doctor=Doctor(config, runtime, hive).check,
     )
     admin = Path(config.run_dir) / "admin.sock"
     await stack.enter_async_context(listening.on_socket(make_admin(context), admin))
-    return _Built(hive, runtime, gateway, context)
+    free_space = FreeSpace((Path(config.state_dir), Path(config.agents_dir)))
+    return _Built(hive, runtime, gateway, context, free_space)
 
 
 async def _open_hive(stack: AsyncExitStack, config: Config, credential: Credential) -> Hive:

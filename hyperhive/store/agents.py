@@ -7,7 +7,7 @@ import sqlite3
 from dataclasses import astuple, replace
 from typing import Any, Literal
 
-from hyperhive.hive.records import Agent, Budget, Hold, Wanted
+from hyperhive.hive.records import Agent, Budget, Hold, RunEnd, Wanted
 from hyperhive.protocol.bundle import AgentSettings, parse_settings, settings_json
 from hyperhive.protocol.model import Capability, Role
 from hyperhive.store.columns import from_deadline, from_json, to_deadline, to_json
@@ -56,7 +56,8 @@ class Agents:
         cursor = self._connection.execute(
             "INSERT INTO agents (name, role, origin, capabilities, settings, settings_version,"
             " budget, wanted, state, created_at, description, model_override, hold, quarantined,"
-            " digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " retired_by, last_end, digest)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             _columns(agent),
         )
         assert cursor.lastrowid is not None
@@ -78,8 +79,8 @@ class Agents:
         self._connection.execute(
             "UPDATE agents SET name = ?, role = ?, origin = ?, capabilities = ?, settings = ?,"
             " settings_version = ?, budget = ?, wanted = ?, state = ?, created_at = ?,"
-            " description = ?, model_override = ?, hold = ?, quarantined = ?, digest = ?"
-            " WHERE id = ?",
+            " description = ?, model_override = ?, hold = ?, quarantined = ?, retired_by = ?,"
+            " last_end = ?, digest = ? WHERE id = ?",
             (*_columns(agent), agent.id),
         )
 
@@ -98,8 +99,8 @@ class Agents:
 
 
 def _columns(agent: Agent) -> Columns:
-    """All but `id`, in the table's order; the last is the digest of the others."""
-    hold = agent.hold
+    """All but `id`; the last is the digest of the others."""
+    hold, end = agent.hold, agent.last_end
     columns: Columns = (
         agent.name,
         agent.role,
@@ -115,18 +116,21 @@ def _columns(agent: Agent) -> Columns:
         agent.model_override,
         to_json((hold.reason, from_deadline(hold.until), hold.detail)) if hold else None,
         agent.quarantined,
+        agent.retired_by,
+        to_json(astuple(end)) if end else None,
     )
     return (*columns, hashlib.sha256(to_json(columns).encode()).digest())
 
 
 def _parsed(row: tuple[Any, ...]) -> Agent:
     id_, name, role, origin, capabilities, settings, version, budget, wanted, state, *rest = row
-    created_at, description, model_override, hold, quarantined, _ = rest
+    created_at, description, model_override, hold, quarantined, _, retired_by, last_end = rest
     return Agent(
         *(id_, name, role, origin, tuple(from_json(capabilities))),
         *(parse_settings(from_json(settings)), version, Budget(*from_json(budget))),
         *(wanted, state, created_at, description, model_override),
-        *(_hold(hold), quarantined),
+        *(_hold(hold), quarantined, retired_by),
+        RunEnd(*from_json(last_end)) if last_end else None,
     )
 
 

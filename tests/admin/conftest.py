@@ -67,6 +67,7 @@ async def served(
             warnings=("careful",),
             dashboard_url=made.url,
             logs=logs,
+            gauge=made.gauge,
             push=made.push,
             login_code=made.login_code,
             doctor=doctor,

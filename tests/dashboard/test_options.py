@@ -5,10 +5,26 @@ from dataclasses import replace
 import pytest
 
 from hyperhive.dashboard.options import DashboardOptions
+from hyperhive.hive.gauge import Gauge
+from hyperhive.hive.ports import Usage
 from hyperhive.protocol.errors import InvalidField
 
+
+async def no_usage(_: str) -> Usage:
+    return Usage()
+
+
+async def no_logs(*_: object) -> list[str]:
+    return []
+
+
 OPTIONS = DashboardOptions(
-    host="127.0.0.1", port=7000, runtime_kind="local", push=lambda agent, push: True
+    host="127.0.0.1",
+    port=7000,
+    runtime_kind="local",
+    push=lambda agent, push: True,
+    gauge=Gauge(no_usage),
+    logs=no_logs,
 )
 
 

@@ -55,7 +55,7 @@ async def dying_at(world: World, last: int) -> AsyncIterator[Steps]:
     hive = rules.build(store, world.clock, world.rules_of, "api_key")
     world.sockets = FakeSockets()
     world.sockets.step = world.runtime.step = steps
-    task = asyncio.create_task(hive.run(world.runtime, world.sockets))
+    task = asyncio.create_task(hive.run(world.runtime, world.sockets, world.disk))
     try:
         yield steps
     finally:

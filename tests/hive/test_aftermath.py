@@ -4,6 +4,7 @@ import pytest
 
 from hyperhive.hive.aftermath import Aftermath
 from hyperhive.hive.ports import Ended, Invocation, Transaction
+from hyperhive.hive.records import RunEnd
 from tests.hive.conftest import MakeWorld
 from tests.hive.world import World
 
@@ -30,6 +31,26 @@ async def crash(world: World) -> float:
 async def test_the_delay_doubles_up_to_a_minute(make_world: MakeWorld) -> None:
     world = await make_world(restart_delay_seconds=10.0, crash_limit=100)
     assert [await crash(world) for _ in range(5)] == [10, 20, 40, 60, 60]
+
+
+async def test_after_a_while_of_running_the_delay_begins_anew(make_world: MakeWorld) -> None:
+    world = await make_world(restart_delay_seconds=10.0, crash_limit=100)
+    assert [await crash(world) for _ in range(4)] == [10, 20, 40, 60]
+    world.clock.pass_by(world.rules_of.crash_window_seconds + 1)
+    assert [await crash(world) for _ in range(2)] == [10, 20]
+
+
+@pytest.mark.parametrize(
+    ("expected", "unexpected"), [(False, True), (True, False)], ids=["crash", "stop"]
+)
+async def test_the_last_end_is_kept(world: World, expected: bool, unexpected: bool) -> None:
+    await aftermath(world).record(
+        Ended(Invocation("bob", "bob-1", 0.0), "oom", -9), expected=expected
+    )
+    agent = await world.agent("bob")
+    assert agent.last_end == RunEnd("oom", -9, world.clock.now(), unexpected)
+    view = await world.read(lambda tx: world.hive.views.agent(tx, agent))
+    assert (view["last_end"]["reason"], view["last_end"]["exit"]) == ("oom", -9)
 
 
 async def test_no_number_of_crashes_is_too_large(make_world: MakeWorld) -> None:

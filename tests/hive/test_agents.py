@@ -126,7 +126,7 @@ async def test_a_key_spawns_once(world: World) -> None:
     ("name", "error", "problem"),
     [
         ("alice", Conflict, "'alice' is the name of an agent"),
-        ("bob", Conflict, "'bob' is the name of a tombstone agent"),
+        ("bob", Conflict, "'bob' is the name of a destroyed agent; revive it, or purge it"),
         ("manager", InvalidField, "the manager's"),
     ],
 )

@@ -117,6 +117,36 @@ async def test_a_destroy(make_world: MakeWorld) -> None:
         assert await told_of_bob(world, "destroyed") == 1
 
 
+async def revived(world: World) -> object:
+    """While the destroying is still under way, as nobody waits for that."""
+    await world.hive.agents.destroy("bob", purge=False)
+    return await world.hive.agents.revive("bob")
+
+
+async def test_a_revival(make_world: MakeWorld) -> None:
+    for world in await each_death(make_world, revived):
+        assert world.runtime.history == ["stop bob-1", "start bob-2"]
+        assert (await world.agent("bob")).state == "present"
+        assert await world.states("bob") == ["hello: accepted 1"]
+        assert await told_of_bob(world, "spawned") == 2
+        assert await told_of_bob(world, "container_crash") == 0
+
+
+async def test_a_revival_brings_back_what_was(make_world: MakeWorld) -> None:
+    world = await busy(make_world)
+    before = await world.agent("bob")
+    await world.hive.agents.destroy("bob", purge=False)
+    await recover(world)
+    await world.send("alice", "bob", "while away")
+    await world.hive.agents.revive("bob")
+    await recover(world)
+    bob = await world.agent("bob")
+    assert (bob.id, bob.created_at) == (before.id, before.created_at)
+    assert world.runtime.history == ["stop bob-1", "start bob-2"]
+    states = await world.states("bob")
+    assert states == ["hello: accepted 1", "while away: undeliverable 1"]
+
+
 async def test_a_purge(make_world: MakeWorld) -> None:
     for world in await each_death(make_world, purge):
         assert world.runtime.history[0] == "stop bob-1"

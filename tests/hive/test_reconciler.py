@@ -206,6 +206,24 @@ async def test_a_purge_is_never_given_up(
     assert (row.state, row.error) == ("done", "")
 
 
+async def test_a_failed_purge_is_shown_and_tried_again_at_once_on_request(world: World) -> None:
+    async with world.alive():
+        await settled(world)
+        world.runtime.refusals["purge"] = "it hangs"
+        operation = await world.hive.agents.destroy("bob", purge=True)
+
+        async def shown() -> bool:
+            return await problem(world, "bob") == "it hangs"
+
+        await wait_for(shown)
+        world.runtime.refusals.clear()
+        again = await world.hive.agents.destroy("bob", purge=True)  # the next try is seconds away
+        assert again.id == operation.id
+        await world.hear("manager", "destroyed")
+    assert await world.read(lambda tx: tx.agents.by_name("bob")) is None
+    assert world.runtime.history.count("purge bob") == 1
+
+
 async def test_sockets_that_cannot_be_opened_are_tried_again(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

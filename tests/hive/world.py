@@ -22,7 +22,7 @@ from hyperhive.protocol.verbs import Ask, Recv, SelfCheck, Send, TurnBegin, Turn
 from hyperhive.store.database import Database
 from hyperhive.store.tuning import Tuning
 from tests.store.given import StepClock
-from tests.support.far_side import FakeRuntime, FakeSockets
+from tests.support.far_side import FakeDisk, FakeRuntime, FakeSockets
 from tests.support.wait import wait_for
 
 T = TypeVar("T")
@@ -58,6 +58,7 @@ class World:
     clock: StepClock = field(default_factory=StepClock)
     runtime: FakeRuntime = field(default_factory=FakeRuntime)
     sockets: FakeSockets = field(default_factory=FakeSockets)
+    disk: FakeDisk = field(default_factory=FakeDisk)
 
     def __post_init__(self) -> None:
         self.hive: Hive = rules.build(self.database, self.clock, self.rules_of, "api_key")
@@ -73,7 +74,7 @@ class World:
         """With the swarm's own tasks; at the end they are cancelled, as the service does."""
         runtime: Runtime = self.runtime
         sockets: AgentSockets = self.sockets
-        task = asyncio.create_task(self.hive.run(runtime, sockets))
+        task = asyncio.create_task(self.hive.run(runtime, sockets, self.disk))
         try:
             yield
         finally:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from hyperhive.hive.records import Agent, Budget, Deadline, Hold
+from hyperhive.hive.records import Agent, Budget, Deadline, Hold, RunEnd
 from hyperhive.protocol.bundle import AgentSettings, Egress, McpServer
 from hyperhive.store.transaction import Rows, rows_of
 from tests.store import given
@@ -49,10 +49,14 @@ def test_every_field_is_saved(tx: Rows) -> None:
         model_override="slow",
         hold=Hold("rate_limited", Deadline(1.0, "b", 2.0), "come back"),
         quarantined="crashed",
+        retired_by="operator",
+        last_end=RunEnd("oom", -9, 2.5, True),
     )
     tx.agents.save(changed)
     assert tx.agents.get(agent.id) == changed
-    without = replace(changed, hold=Hold("credential"), model_override=None, quarantined=None)
+    without = replace(
+        changed, hold=Hold("credential"), model_override=None, quarantined=None, last_end=None
+    )
     tx.agents.save(without)
     assert tx.agents.get(agent.id) == without
 

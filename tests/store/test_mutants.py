@@ -84,7 +84,7 @@ def delete(path: Path, dice: random.Random) -> None:
 
 def newer_schema(path: Path, dice: random.Random) -> None:
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute(f"PRAGMA user_version = {dice.randrange(2, 2**31)}")
+        connection.execute(f"PRAGMA user_version = {dice.randrange(1_000, 2**31)}")
 
 
 MUTATIONS: tuple[Mutation, ...] = (

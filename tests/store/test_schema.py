@@ -93,12 +93,13 @@ async def test_kill_9_during_a_migration_leaves_the_old_or_the_new_schema(tmp_pa
     await database.write(lambda tx: tx.meta.set("k", "acknowledged"))
     await database.close()
     number, duration = _migrated(origin, tmp_path / "unharmed", kill_after=60.0)
-    assert number == 2
+    before = len(packaged_migrations())
+    assert number == before + 1
     killed = [
         _migrated(origin, tmp_path / f"kill-{kill}", kill_after=duration * kill / 10)[0]
         for kill in range(10)
     ]
-    assert 1 in killed, "some kills were to come before the end"
+    assert before in killed, "some kills were to come before the end"
 
 
 def _migrated(origin: Path, directory: Path, kill_after: float) -> tuple[int, float]:

@@ -122,3 +122,16 @@ class FakeSockets:
 
     def linked(self) -> Iterable[str]:
         return ()
+
+
+class FakeDisk:
+    """The free share of the disk, as it is set; `trouble` says why it cannot be measured."""
+
+    def __init__(self) -> None:
+        self.free = 0.5
+        self.trouble = ""
+
+    async def __call__(self) -> float:
+        if self.trouble:
+            raise Unavailable(self.trouble)
+        return self.free

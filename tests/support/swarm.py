@@ -17,10 +17,12 @@ from aiohttp import web
 
 from hyperhive.dashboard.app import DashboardOptions, make_app
 from hyperhive.dashboard.security import make_login_code
+from hyperhive.hive.gauge import Gauge
 from hyperhive.hive.hive import Hive, build
 from hyperhive.hive.mail import Sender
 from hyperhive.hive.policy import AgentPolicy, MailLimits, Model, Policy, Prices
 from hyperhive.hive.ports import Transaction
+from hyperhive.hive.ports import Usage as Used
 from hyperhive.hive.records import OPERATOR_ID, Agent, Usage
 from hyperhive.protocol.bundle import AgentSettings, Egress
 from hyperhive.protocol.link import Hello
@@ -90,6 +92,8 @@ class Swarm:
     port: int
     pushes: list[tuple[str, str]] = field(default_factory=list)
     linked: set[str] = field(default_factory=set)
+    written: dict[str, list[str]] = field(default_factory=dict)
+    """The lines of each agent's log."""
     _numbers: count[int] = field(default_factory=lambda: count(1))
 
     @property
@@ -99,6 +103,19 @@ class Swarm:
     def push(self, agent: str, push: str) -> bool:
         self.pushes.append((agent, push))
         return agent in self.linked
+
+    # --- the runtime ---
+
+    @property
+    def gauge(self) -> Gauge:
+        return Gauge(self._measure)
+
+    async def _measure(self, agent: str) -> Used:
+        """Those that are linked run."""
+        return Used(300 * 2**20, 75.0, 12, 2**30) if agent in self.linked else Used()
+
+    async def logs(self, agent: str, lines: int) -> list[str]:
+        return self.written.get(agent, [])[-lines:]
 
     # --- the operator ---
 
@@ -202,7 +219,13 @@ async def swarm(
         await hive.recover()
         made = Swarm(hive, clock, database, web.Application(), port)
         chosen = DashboardOptions(
-            host="127.0.0.1", port=port, token=TOKEN, runtime_kind="local", push=made.push
+            host="127.0.0.1",
+            port=port,
+            token=TOKEN,
+            runtime_kind="local",
+            push=made.push,
+            gauge=made.gauge,
+            logs=made.logs,
         )
         made.app = make_app(hive, dataclasses.replace(chosen, **options))  # type: ignore[arg-type]  # fields of it
         # As the service serves it.
