@@ -119,6 +119,7 @@ def become(root: Path, init: str) -> None:
     os.chroot(".")
     os.chdir("/")
     run("umount", "--lazy", "/mnt")
+    run("mount", "--make-rshared", "/")  # as systemd does where it does not see a container
     run("hostname", "nested")
     environment = {"container": "hyperhive-nested", "PATH": os.defpath, "TERM": "dumb"}
     os.execve(init, [init, "--unit=nested.target", "--show-status=no"], environment)

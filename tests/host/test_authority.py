@@ -75,7 +75,7 @@ FORBIDDEN = {
     "clean": manager("CleanUnit", "sas", AGENT, "1", "all"),
     "reset-failed": manager("ResetFailedUnit", "s", AGENT),
     "bind mount": manager("BindMountUnit", "sssbb", AGENT, "/etc", "/mnt", "false", "true"),
-    "attach processes": manager("AttachProcessesToUnit", "ssau", "dbus.service", "/", "1", "1"),
+    "attach processes": manager("AttachProcessesToUnit", "ssau", "dbus.service", "", "1", "1"),
     "daemon-reload": manager("Reload"),
     "daemon-reexec": manager("Reexecute"),
     "environment": manager("SetEnvironment", "as", "1", "LD_PRELOAD=/tmp/x"),
