@@ -58,7 +58,7 @@ class Passages:
                 self._open.pop(caller.agent_id, None)
             if passage.sent or passage.received:
                 seconds = time.monotonic() - passage.began
-                log.info(
+                log.debug(
                     *("%s: %d bytes sent, %d received in %.1f s", passage),
                     *(passage.sent, passage.received, seconds),
                 )

@@ -24,7 +24,8 @@ def connect_target(head: bytes) -> HostPort:
         raise EgressRefused(400, "not acceptable HTTP")
     names = [field[1].lower() for field in fields if field]
     empty = rb"(?i)content-length:[\t ]*0[\t ]*"
-    framing = [h for h in headers if h.lower().startswith((b"content-length", b"transfer-encoding"))]
+    of_a_body = (b"content-length", b"transfer-encoding")
+    framing = [header for header in headers if header.lower().startswith(of_a_body)]
     if names.count(b"host") > 1 or not all(re.fullmatch(empty, header) for header in framing):
         raise EgressRefused(400, "a CONNECT request has one Host and no body")
     return _target(asked[1].decode("ascii"))

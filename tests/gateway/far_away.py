@@ -126,7 +126,7 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 @asynccontextmanager
 async def http_server(
-    handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+    handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
 ) -> AsyncIterator[int]:
     runner = web.ServerRunner(web.Server(handler), shutdown_timeout=0.1)
     await runner.setup()
@@ -164,3 +164,17 @@ async def tunnel(socket: Path, target: str, first: bytes = b"") -> AsyncIterator
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
+
+
+@asynccontextmanager
+async def through(
+    tmp_path: Path, socket_dir: Path, serve: Serve, limits: EgressLimits | None = None
+) -> AsyncIterator[tuple[Net, Tunnel]]:
+    """A tunnel of alice to such a server."""
+    async with tcp_server(serve) as port:
+        target = f"www.example:{port}"
+        async with (
+            net(tmp_path, socket_dir, target, limits=limits) as n,
+            tunnel(n.world.socket("alice"), target) as t,
+        ):
+            yield n, t

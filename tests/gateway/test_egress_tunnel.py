@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hyperhive.gateway.limits import EgressLimits
-from tests.gateway.far_away import echo, net, tcp_server, tunnel
+from tests.gateway.far_away import echo, net, tcp_server, through, tunnel
 from tests.support.net import free_port
 from tests.support.wait import let_time_pass, wait_for
 
@@ -27,7 +27,6 @@ async def hello(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     """Speaks first, ends first, and takes what still comes."""
     writer.write(b"220 hello\r\n")
     writer.write_eof()
-    writer.write_eof()
     received.append(await reader.read())
 
 
@@ -36,26 +35,24 @@ received: list[bytes] = []
 
 async def test_a_host_that_ends_first_still_gets_the_rest(tmp_path: Path, socket_dir: Path) -> None:
     received.clear()
-    async with tcp_server(hello) as port, net(tmp_path, socket_dir, f"www.example:{port}") as n:
-        async with tunnel(n.world.socket("alice"), f"www.example:{port}") as t:
-            assert await t.reader.read() == b"220 hello\r\n"
-            t.writer.write(b"bye")
-            t.writer.write_eof()
-            await wait_for(lambda: received == [b"bye"])
+    async with through(tmp_path, socket_dir, hello) as (_, t):
+        assert await t.reader.read() == b"220 hello\r\n"
+        t.writer.write(b"bye")
+        t.writer.write_eof()
+        await wait_for(lambda: received == [b"bye"])
 
 
 async def test_a_mebibyte_in_each_direction_at_once(tmp_path: Path, socket_dir: Path) -> None:
     data = bytes(range(256)) * 4096
-    async with tcp_server(echo) as port, net(tmp_path, socket_dir, f"www.example:{port}") as n:
-        async with tunnel(n.world.socket("alice"), f"www.example:{port}") as t:
+    async with through(tmp_path, socket_dir, echo) as (_, t):
 
-            async def send() -> None:
-                t.writer.write(data)
-                await t.writer.drain()
-                t.writer.write_eof()
+        async def send() -> None:
+            t.writer.write(data)
+            await t.writer.drain()
+            t.writer.write_eof()
 
-            _, back = await asyncio.gather(send(), t.reader.read())
-            assert back == data + b"the end"
+        back = (await asyncio.gather(send(), t.reader.read()))[1]
+        assert back == data + b"the end"
 
 
 async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -65,19 +62,18 @@ async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def test_a_flood_that_nobody_reads_takes_no_memory(tmp_path: Path, socket_dir: Path) -> None:
-    async with tcp_server(flood) as port, net(tmp_path, socket_dir, f"www.example:{port}") as n:
-        async with tunnel(n.world.socket("alice"), f"www.example:{port}") as t:
-            assert t.status == 200
-            (passage,) = n.passages
-            seen = [-1]
+    async with through(tmp_path, socket_dir, flood) as (n, t):
+        assert t.status == 200
+        (passage,) = n.passages
+        seen = [-1]
 
-            async def stands_still() -> bool:
-                seen.append(passage.received)
-                await let_time_pass(0.1)
-                return seen[-1] == seen[-2] == passage.received
+        async def stands_still() -> bool:
+            seen.append(passage.received)
+            await let_time_pass(0.1)
+            return seen[-1] == seen[-2] == passage.received
 
-            await wait_for(stands_still, 10)
-            assert 0 < passage.received < 2**20
+        await wait_for(stands_still, 10)
+        assert 0 < passage.received < 2**20
 
 
 async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -85,13 +81,8 @@ async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 async def test_a_tunnel_in_which_nothing_moves_is_closed(tmp_path: Path, socket_dir: Path) -> None:
-    async with (
-        tcp_server(hang) as port,
-        net(
-            *(tmp_path, socket_dir, f"www.example:{port}"), limits=EgressLimits(idle_seconds=0.2)
-        ) as n,
-        tunnel(n.world.socket("alice"), f"www.example:{port}") as t,
-    ):
+    limits = EgressLimits(idle_seconds=0.2)
+    async with through(tmp_path, socket_dir, hang, limits) as (n, t):
         assert t.status == 200
         assert await t.reader.read() == b""
         assert n.passages == []
