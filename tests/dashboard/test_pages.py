@@ -111,6 +111,19 @@ async def test_the_page_of_an_agent(busy: Swarm, browser: aiohttp.ClientSession)
     assert "manager → alice #1 Please write the parser." in shown
 
 
+async def test_what_an_agent_was_denied(busy: Swarm, browser: aiohttp.ClientSession) -> None:
+    assert "Denied on the network" not in words(await text(browser, "/agents/alice"))
+    alice = await busy.hive.store.read(lambda tx: tx.agents.by_name("alice"))
+    assert alice is not None
+    for target in ("evil.example:443", "<b>.example:80"):
+        await busy.hive.egress.note_denied(alice.id, "alice", target)
+    shown = words(await text(browser, "/agents/alice"))
+    section = shown.partition("Denied on the network")[2]
+    assert section.index("<b>.example:80") < section.index("evil.example:443")
+    assert "evil.example:443" in words(await text(browser, "/audit"))
+    assert "Denied on the network" not in words(await text(browser, "/agents/manager"))
+
+
 async def test_buttons_fit_the_state(busy: Swarm, browser: aiohttp.ClientSession) -> None:
     async def actions() -> set[str]:
         body = await text(browser, "/agents/alice")
