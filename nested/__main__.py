@@ -28,10 +28,11 @@ def main(verb: str, clone: str, python: str, *arguments: str) -> int:
 
 
 @contextlib.contextmanager
-def opened(clone: Path, python: str) -> Iterator[NestedHost]:
-    """A nested host with hyperhive installed, and not yet started."""
+def opened(clone: Path, python: str, lower: Path = Path("/")) -> Iterator[NestedHost]:
+    """A nested host with hyperhive installed, and not yet started; `lower` as in `start`."""
     shown = needed(python)
-    host = NestedHost.start([path for path in (clone, *shown) if is_mounted_apart(path)])
+    seen = {path for path in (clone, *shown) if is_apart(path, lower)}
+    host = NestedHost.start(sorted(seen), lower)
     try:
         install(host, clone, python, shown)
         yield host
@@ -66,9 +67,9 @@ def needed(python: str) -> list[Path]:
     return [environment] if inside else [environment, package]
 
 
-def is_mounted_apart(path: Path) -> bool:
-    """An overlay of `/` shows what is on the same file system only."""
-    return path.stat().st_dev != Path("/").stat().st_dev
+def is_apart(path: Path, lower: Path) -> bool:
+    """An overlay shows what is on the same file system only."""
+    return lower != Path("/") or path.stat().st_dev != Path("/").stat().st_dev
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from typing import IO, Any
 
 START_SECONDS = 30.0
 COMMAND_SECONDS = 60.0
-INITS = ("/usr/lib/systemd/systemd", "/lib/systemd/systemd")
 NEEDS = ("unshare", "nsenter", "pivot_root", "systemd-nspawn", "machinectl", "dbus-daemon")
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -35,19 +34,25 @@ class NestedHost:
         """Of its PID 1, as seen from here."""
 
     @classmethod
-    def start(cls, shown: Sequence[Path] = (), log: IO[bytes] | None = None) -> NestedHost:
+    def start(
+        cls,
+        shown: Sequence[Path] = (),
+        lower: Path = Path("/"),
+        log: IO[bytes] | None = None,
+    ) -> NestedHost:
         """Boot it; `shown` are directories that it sees, and may write to, as they are here.
+
+        `lower` is the root of another system, whose programs it then has; it is not changed.
 
         Raises RuntimeError.
         """
         base = Path(tempfile.mkdtemp(prefix="hyperhive-nested-"))
         cgroup = _make_cgroup(base.name)
-        init = next(path for path in INITS if Path(path).exists())
         process = subprocess.Popen(
             [
                 *("unshare", "--mount", "--pid", "--uts", "--ipc", "--cgroup"),
                 *("--fork", "--kill-child"),
-                *("/usr/bin/python3", "-I", str(ROOT_PROGRAM), str(base), init),
+                *("/usr/bin/python3", "-I", str(ROOT_PROGRAM), str(base), str(lower)),
                 *map(str, shown),
             ],
             stdin=subprocess.DEVNULL,
@@ -74,17 +79,23 @@ class NestedHost:
         check: bool = True,
         **options: Any,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command inside, by default as root, and return what it wrote (text)."""
-        return subprocess.run(
+        """Run a command inside, by default as root, and return what it wrote (text).
+
+        Raises RuntimeError with what it wrote to its standard error.
+        """
+        done = subprocess.run(
             self.command(argv, user=user),
             env={**ENVIRONMENT, **(environment or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=seconds,
-            check=check,
+            check=False,
             **options,
         )
+        if check and done.returncode != 0:
+            raise RuntimeError(f"{done.args} failed ({done.returncode}):\n{done.stderr}")
+        return done
 
     def command(self, argv: Sequence[str | Path], *, user: str | None = None) -> list[str]:
         """What to execute out here to run `argv` inside; its environment passes through."""

@@ -1,7 +1,7 @@
 """Makes the root of a nested host and becomes its PID 1; run in fresh namespaces, as root.
 
-Usage: root.py BASE INIT PATH... - BASE is an empty directory, INIT what to become, each PATH is
-shown inside as it is here, and can be written to.
+Usage: root.py BASE LOWER PATH... - BASE is an empty directory, LOWER what the root is an overlay
+of, each PATH is shown inside as it is here, and can be written to.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ MASKED = (
     "systemd-udevd-control.socket systemd-udevd-kernel.socket systemd-udevd.service "
     "systemd-update-utmp.service"
 ).split()
+INITS = ("/usr/lib/systemd/systemd", "/lib/systemd/systemd")
 DEVICES = "null zero full random urandom tty fuse net/tun".split()
 
 
@@ -56,18 +57,18 @@ def bind(source: Path, target: Path) -> None:
     run("mount", "--rbind", source, target)
 
 
-def main(base: Path, init: str, *shown: str) -> None:
+def main(base: Path, lower: str, *shown: str) -> None:
     run("mount", "--make-rprivate", "/")
     mount("tmpfs", base, "mode=0755")
     upper, work, root = (base / name for name in ("upper", "work", "root"))
     for directory in (upper, work):
         directory.mkdir()
-    mount("overlay", root, f"lowerdir=/,upperdir={upper},workdir={work}", "overlay")
+    mount("overlay", root, f"lowerdir={lower},upperdir={upper},workdir={work}", "overlay")
     file_systems(root)
     for path in map(Path, shown):
         bind(path, root / path.relative_to("/"))
     configuration(root)
-    become(root, init)
+    become(root)
 
 
 def file_systems(root: Path) -> None:
@@ -111,7 +112,7 @@ def configuration(root: Path) -> None:
         (units / name).symlink_to("/dev/null")
 
 
-def become(root: Path, init: str) -> None:
+def become(root: Path) -> None:
     old = root / "mnt"
     old.mkdir(exist_ok=True)
     os.chdir(root)
@@ -121,6 +122,7 @@ def become(root: Path, init: str) -> None:
     run("umount", "--lazy", "/mnt")
     run("mount", "--make-rshared", "/")  # as systemd does where it does not see a container
     run("hostname", "nested")
+    init = next(path for path in INITS if Path(path).exists())
     environment = {"container": "hyperhive-nested", "PATH": os.defpath, "TERM": "dumb"}
     os.execve(init, [init, "--unit=nested.target", "--show-status=no"], environment)
 

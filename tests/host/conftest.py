@@ -10,6 +10,8 @@ from nested.__main__ import opened
 from nested.host import NestedHost
 
 CLONE = Path(__file__).parents[2]
+NEWER = Path("/var/cache/hyperhive/debian-13")
+"""Of systemd 257; made by `./hive test`."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -21,4 +23,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def nested() -> Iterator[NestedHost]:
     with opened(CLONE, sys.executable) as host:
+        yield host
+
+
+@pytest.fixture(scope="session")
+def newer() -> Iterator[NestedHost]:
+    """As `nested`, with a newer systemd."""
+    with opened(CLONE, sys.executable, NEWER) as host:
         yield host

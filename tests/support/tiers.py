@@ -80,6 +80,11 @@ def _probe_host() -> str | None:
     return _try_out("unshare", "--mount", "--pid", "--uts", "--ipc", "--cgroup", "--fork", "true")
 
 
+def _probe_host13() -> str | None:
+    systemd = Path("/var/cache/hyperhive/debian-13/usr/lib/systemd/systemd")
+    return _probe_host() or (None if systemd.exists() else f"no {systemd}, ./hive test makes it")
+
+
 def _try_out(*argv: str) -> str | None:
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
@@ -93,6 +98,7 @@ TIERS: dict[str, Probe] = {
     "claude": functools.cache(_probe_claude),
     "crash": functools.cache(_probe_crash),
     "host": functools.cache(_probe_host),
+    "host13": functools.cache(_probe_host13),
     "mcp1": functools.cache(_probe_mcp1),
     "powercut": functools.cache(_probe_powercut),
     "root": functools.cache(_probe_root),
