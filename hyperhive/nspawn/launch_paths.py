@@ -110,12 +110,13 @@ def read_regular(parent: int, name: str, shown: str, limit: int, status: Exit) -
         )
     except OSError as error:
         raise Refused(status, f"{shown} cannot be opened: {error.strerror}") from None
-    with os.fdopen(fd, "rb") as file:
+    with opened(fd):
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
             raise Refused(status, f"{shown} is no regular file")
         check_safe(found, 0, shown, status)
-        data = file.read(limit + 1)
+        with os.fdopen(fd, "rb", closefd=False) as file:
+            data = file.read(limit + 1)
     if len(data) > limit:
         raise Refused(status, f"{shown} has more than {limit} bytes")
     return data

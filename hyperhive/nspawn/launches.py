@@ -58,19 +58,22 @@ class Launches:
             fd = os.open(path, _CAREFULLY)
         except OSError:
             return None
-        with os.fdopen(fd, "rb") as file:
+        try:
             found = os.fstat(fd)
             if not stat.S_ISREG(found.st_mode) or found.st_uid != self._owner:
                 return None
-            data = file.read(_LIMIT)
-        try:
-            return _parse(json.loads(data))
-        except ValueError:
-            return None
+            data = os.read(fd, _LIMIT + 1)
+        finally:
+            os.close(fd)
+        return _parse(data) if len(data) <= _LIMIT else None
 
 
-def _parse(data: object) -> Launch | None:
-    match data:
+def _parse(data: bytes) -> Launch | None:
+    try:
+        facts = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    match facts:
         # Below the first range are the host's own users, who are never a container's.
         case {
             "invocation_id": str(invocation),

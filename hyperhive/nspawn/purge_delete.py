@@ -42,6 +42,8 @@ class Deletion:
             name = self._waiting.pop()
             try:
                 self._delete(name, mount)
+            except FileNotFoundError:
+                continue  # another purge of this agent was faster
             except OSError as error:
                 self._leave(name, error)
 
