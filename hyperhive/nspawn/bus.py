@@ -24,6 +24,8 @@ from hyperhive.protocol.errors import Unavailable
 T = TypeVar("T")
 
 CALL_SECONDS = 5.0
+AT_ONCE = 64
+"""Calls that wait for an answer; dbus-daemon refuses more than 128 (max_replies_per_connection)."""
 _GRACE = 1.0
 """Seconds for GLib to report its own time-out before the wait for it is given up."""
 _JOIN_SECONDS = 5.0
@@ -98,6 +100,7 @@ class Connection:
         self._thread = thread
         self._loop = asyncio.get_running_loop()
         self._gio: Any = None
+        self._room = asyncio.Semaphore(AT_ONCE)
         self.lost = asyncio.Event()
 
     @classmethod
@@ -132,7 +135,8 @@ class Connection:
         """
         begin = self._message(remote, method, arguments, reply, timeout)
         pending = Pending[tuple[Any, ...]](method, _forget)
-        return await _wait(self._thread, pending, begin, _values, timeout)
+        async with self._room:
+            return await _wait(self._thread, pending, begin, _values, timeout)
 
     async def call_for_descriptors(
         self,
@@ -148,7 +152,8 @@ class Connection:
         """
         begin = self._message(remote, method, arguments, reply, timeout)
         pending = Pending[tuple[tuple[Any, ...], list[int]]](method, _close_descriptors)
-        return await _wait(self._thread, pending, begin, _values_and_descriptors, timeout)
+        async with self._room:
+            return await _wait(self._thread, pending, begin, _values_and_descriptors, timeout)
 
     def _message(
         self,
