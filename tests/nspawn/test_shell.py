@@ -1,0 +1,89 @@
+"""Machines and their terminals, which machined opens or does not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from hyperhive.nspawn import shell
+from hyperhive.nspawn.lasting import LastingBus
+from hyperhive.nspawn.machines import Machines
+from hyperhive.nspawn.shell import open_terminal
+from hyperhive.protocol.errors import InvalidField, Unavailable
+from tests.nspawn.private_bus import ALICE, Control, open_descriptors
+from tests.nspawn.test_units import HOSTILE
+from tests.support.wait import let_time_pass, wait_for
+
+
+async def test_a_terminal_is_opened_and_closed(bus: LastingBus, control: Control) -> None:
+    before = open_descriptors()
+    terminal = await open_terminal(bus, "alice", "agent", 24, 80)
+    assert await asyncio.wait_for(terminal.read(), 2) == b"$ "
+    await terminal.close()
+    await terminal.close()
+    assert open_descriptors() == before
+    environment = "['TERM=xterm-256color', 'COLORTERM=truecolor']"
+    wanted = f"OpenMachineShell h-alice agent  [] {environment}"
+    assert await control.calls("OpenMachineShell") == [wanted]
+
+
+@pytest.mark.parametrize("how", ["none", "two"])
+async def test_not_one_descriptor(bus: LastingBus, control: Control, how: str) -> None:
+    before = open_descriptors()
+    await control.next(how)
+    with pytest.raises(Unavailable, match="gave no terminal of alice"):
+        await open_terminal(bus, "alice", "agent", 24, 80)
+    assert open_descriptors() == before
+
+
+@pytest.mark.parametrize("how", ["frozen", "late"])
+async def test_one_that_does_not_answer(
+    bus: LastingBus, control: Control, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(shell, "OPEN_SECONDS", 0.3)
+    before = open_descriptors()
+    await control.next(how)
+    begun = time.monotonic()
+    with pytest.raises(Unavailable, match=r"did not open a shell within 0.3 s; it may be frozen"):
+        await open_terminal(bus, "alice", "agent", 24, 80)
+    assert time.monotonic() - begun < 1
+    await let_time_pass(0.8)  # until the late answer is here
+    await control.calls("")
+    await wait_for(lambda: open_descriptors() <= before)
+
+
+async def test_one_that_nobody_waits_for(bus: LastingBus, control: Control) -> None:
+    before = open_descriptors()
+    await control.next("late")
+    opening = asyncio.create_task(open_terminal(bus, "alice", "agent", 24, 80))
+    await wait_for(lambda: control.calls("OpenMachineShell"))
+    opening.cancel()
+    await asyncio.wait([opening])
+    await let_time_pass(0.8)  # until the late answer is here
+    await control.calls("")
+    await wait_for(lambda: open_descriptors() <= before)
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=repr)
+async def test_only_names_of_agents_reach_machined(
+    bus: LastingBus, control: Control, name: str
+) -> None:
+    with pytest.raises(InvalidField):
+        await open_terminal(bus, name, "agent", 24, 80)
+    with pytest.raises(InvalidField):
+        await Machines(bus).find(name)
+    assert await control.calls("OpenMachineShell") == await control.calls("GetMachine") == []
+
+
+async def test_whose_machine_it_is(bus: LastingBus) -> None:
+    machines = Machines(bus)
+    found = await machines.find("alice")
+    assert found is not None
+    assert (found.name, found.unit, found.leader) == ("h-alice", ALICE, 4711)
+    assert await machines.find("nobody") is None
+    await machines.check_free("alice", ALICE)
+    await machines.check_free("nobody", "hyperhive-agent@nobody.service")
+    with pytest.raises(Unavailable, match=r"h-bob runs as foreign\.service, which is not hyper"):
+        await machines.check_free("bob", "hyperhive-agent@bob.service")
