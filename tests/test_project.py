@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     **{name: {"protocol"} for name in ("hive", "harness", *LEAVES)},
     **{name: {"protocol", "strict_yaml"} for name in ("demo", "config")},
     "store": {"protocol"} | PORTS,
-    "local": {"protocol", "pty_stream"} | PORTS,
+    **{name: {"protocol", "pty_stream"} | PORTS for name in ("local", "nspawn")},
     **{name: {"protocol", "hive"} | PORTS for name in ("gateway", "dashboard", "admin")},
     "cli": {"protocol", "service", "config", "demo", "admin.client"},
 }

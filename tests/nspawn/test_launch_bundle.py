@@ -133,7 +133,7 @@ def test_a_bundle_in_which_others_had_a_hand_is_refused(
 
 def test_a_store_to_which_builders_add_is_as_good(world: World) -> None:
     world.store.chmod(0o1775)
-    assert read_bundle(read_policy(str(world.policy_file)), "alice")
+    assert read_bundle(read_policy(str(world.policy_file)), "alice").path
 
 
 def replaced(make: Callable[[Path], object]) -> Change:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from hyperhive.nspawn.launch_refusal import Exit
 from tests.nspawn.launch_world import INVOCATION, LAUNCH, World
 
 pytestmark = pytest.mark.root
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -220,3 +222,17 @@ def test_what_was_recorded_before_is_replaced_whole(world: World) -> None:
     before = world.policy_file.read_bytes()
     assert world.launched("alice")["invocation_id"] == INVOCATION
     assert world.policy_file.read_bytes() == before
+
+
+def test_what_runs_as_root_needs_the_standard_library_and_the_protocol_alone() -> None:
+    code = "import hyperhive.nspawn.launcher, hyperhive.nspawn.purge, sys; print(*sys.modules)"
+    argv = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:0] = [{str(ROOT)!r}]; {code}"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True)
+    ours = r"hyperhive(\.nspawn(\.(launch|purge)\w*)?|\.protocol(\.\w+)?)?"
+    foreign = {
+        name
+        for name in done.stdout.split()
+        if name.partition(".")[0] not in {*sys.stdlib_module_names, "__main__"}
+        and not re.fullmatch(ours, name)
+    }
+    assert foreign == set()

@@ -238,8 +238,8 @@ def mounted(request: pytest.FixtureRequest, trash: Path, sentinel: Sentinel) -> 
         point.mkdir(exist_ok=True)
         run("mount", "--bind", sentinel.directory, point)
     yield point
-    for point in mount_points(trash):  # where what is above it was moved to
-        run("umount", point)
+    for moved in mount_points(trash):  # with what is above it
+        run("umount", moved)
 
 
 def mount_points(below: Path) -> list[str]:
