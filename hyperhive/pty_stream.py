@@ -75,7 +75,7 @@ class PtyStream:
             try:
                 left = left[os.write(self._fd, left) :]
             except BlockingIOError:
-                self._over = self._over or self._is_hung_up()
+                self._over = self._is_hung_up()
                 if not self._over:
                     await self._writable()
             except OSError:

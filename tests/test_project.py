@@ -22,10 +22,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     **{name: {"protocol", "strict_yaml"} for name in ("demo", "config")},
     "store": {"protocol"} | PORTS,
     **{name: {"protocol", "pty_stream"} | PORTS for name in ("local", "nspawn")},
-    **{name: {"protocol", "hive"} | PORTS for name in ("gateway", "dashboard", "admin")},
+    **{name: {"protocol", "hive"} | PORTS for name in ("gateway", "terminal_socket")},
+    **{name: {"protocol", "hive", "terminal_socket"} | PORTS for name in ("dashboard", "admin")},
     "cli": {"protocol", "service", "config", "demo", "admin.client"},
 }
-MAY_IMPORT["service"] = MAY_IMPORT.keys() - {"cli", *LEAVES} | PORTS | {"admin.client"}
+MAY_IMPORT["service"] = (
+    MAY_IMPORT.keys() - {"cli", "terminal_socket", *LEAVES} | PORTS | {"admin.client"}
+)
 IMPORTED = sorted(set(MAY_IMPORT).union(*MAY_IMPORT.values()))
 
 MODULE_LINES, FUNCTION_LINES = 300, 60

@@ -15,9 +15,11 @@ from hyperhive.admin.context import Context
 from hyperhive.hive.events import Reset
 from hyperhive.hive.views import event_view
 from hyperhive.protocol.errors import Forbidden, HiveError, InvalidField, NotFound, TooLarge
+from hyperhive.protocol.model import check_name
 from hyperhive.protocol.schema import parse
 from hyperhive.protocol.verbs import Send
 from hyperhive.protocol.wire import MAX_DOCUMENT, dumps, loads
+from hyperhive.terminal_socket import forever, serve
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +71,7 @@ def make_app(context: Context) -> web.Application:
     app[_CONTEXT] = context
     app.router.add_post("/v1/{verb}", _call)
     app.router.add_get("/v1/events", _events)
+    app.router.add_get("/v1/shell/{name}", _shell, allow_head=False)
     return app
 
 
@@ -101,6 +104,12 @@ async def _events(request: web.Request) -> web.StreamResponse:
     except Reset:
         await response.write(b'{"reset":true}\n')
     return response
+
+
+async def _shell(request: web.Request) -> web.StreamResponse:
+    """A terminal over a WebSocket."""
+    name, where = check_name(request.match_info["name"]), f"admin socket, uid {peer_uid(request)}"
+    return await serve(request, request.app[_CONTEXT].terminals, name, where, forever)
 
 
 def _after(text: str | None, newest: int) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from hyperhive.hive.gauge import Gauge
 from hyperhive.hive.hive import Hive
+from hyperhive.hive.terminals import Terminals
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Context:
     dashboard_url: str
     logs: Callable[[str, int], Awaitable[Sequence[str]]]
     gauge: Gauge
+    terminals: Terminals
     push: Callable[[str, str], bool]
     """Send a hint down an agent's link; False when it has none."""
     login_code: Callable[[], Awaitable[str]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from hyperhive.dashboard import actions, entry, guard, live, pages, render, security
+from hyperhive.dashboard import actions, entry, guard, live, pages, render, security, terminal
 from hyperhive.dashboard.answers import errors
 from hyperhive.dashboard.assets import static
 from hyperhive.dashboard.forms import MAX_FORM
@@ -23,13 +23,15 @@ def make_app(hive: Hive, options: DashboardOptions) -> web.Application:
     app = web.Application(middlewares=[errors, guard.guard], client_max_size=MAX_FORM)
     app[HIVE] = hive
     app[OPTIONS] = options
-    for part in (guard, security, render, live):
+    for part in (guard, security, render, live, terminal):
         part.setup(app)
     app.router.add_routes(
         [
             web.get("/", pages.swarm),
             web.get("/agents/{name}", pages.agent),
             web.get("/agents/{name}/log", pages.turn_log),
+            web.get("/agents/{name}/output", pages.output),
+            web.get("/agents/{name}/terminal", terminal.terminal, allow_head=False),
             web.get("/api/state", pages.api_state),
             web.get("/approvals/{id}", pages.approval),
             web.get("/audit", pages.audit),

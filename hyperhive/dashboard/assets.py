@@ -14,6 +14,7 @@ _FOLDER = Path(__file__).parent / "static"
 _TYPES = {
     ".css": "text/css",
     ".js": "text/javascript",
+    ".mjs": "text/javascript",
     ".svg": "image/svg+xml",
 }
 MORPH = "vendor/idiomorph.esm.js"

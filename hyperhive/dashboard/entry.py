@@ -10,6 +10,7 @@ from hyperhive.dashboard.guard import ORIGIN, SESSION
 from hyperhive.dashboard.live import STREAMS
 from hyperhive.dashboard.render import Failed
 from hyperhive.dashboard.security import LOGINS, delete_cookie, set_cookie
+from hyperhive.dashboard.terminal import HELD
 from hyperhive.protocol.errors import HiveError
 from hyperhive.protocol.schema import parse
 
@@ -28,6 +29,7 @@ async def login(request: web.Request) -> web.StreamResponse:
 async def logout(request: web.Request) -> web.StreamResponse:
     await request.app[LOGINS].end(request[SESSION])
     request.app[STREAMS].end(request[SESSION])
+    request.app[HELD].end(request[SESSION])
     response = answer_done(request, Done("You are logged out.", "/login", leave=True))
     delete_cookie(response, request[ORIGIN])
     return response

@@ -18,6 +18,8 @@ BEARER = frozenset({"/api/state", "/metrics"})
 """Routes for programs, which may show the fixed token instead of a session."""
 STREAMS = frozenset({"/events"})
 """Routes that stay open: other sites may not even hold them."""
+SOCKETS = frozenset({"/agents/{name}/terminal"})
+"""WebSockets: browsers let any site open them, and always send its Origin."""
 
 ORIGIN = web.RequestKey("origin", str)
 """The origin that belongs to the Host of this request."""
@@ -59,7 +61,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     request[ORIGIN] = _check_host(request)
     _check_site(request)
     route = _route(request)
-    if request.method not in (hdrs.METH_GET, hdrs.METH_HEAD) or route in STREAMS:
+    if request.method not in (hdrs.METH_GET, hdrs.METH_HEAD) or route in STREAMS | SOCKETS:
         _check_origin(request, request[ORIGIN], stream=route in STREAMS)
     if route not in OPEN:
         await _check_login(request, route)

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from hyperhive.hive.gauge import Gauge
 from hyperhive.hive.hive import Hive
+from hyperhive.hive.terminals import Terminals
 from hyperhive.protocol.errors import InvalidField
 
 _ADDRESS = re.compile(r"(?:(https?)://)?((?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?)")
@@ -30,6 +31,7 @@ class DashboardOptions:
     runtime_kind: str
     push: Callable[[str, str], bool]
     """Send a hint down an agent's link; False when it has none."""
+    terminals: Terminals
     gauge: Gauge
     logs: Callable[[str, int], Awaitable[Sequence[str]]]
     """The last lines that an agent's harness wrote, oldest first."""

@@ -13,6 +13,7 @@ from hyperhive.gateway.sockets import Gateway
 from hyperhive.hive.gauge import Gauge
 from hyperhive.hive.hive import Hive
 from hyperhive.hive.ports import Runtime
+from hyperhive.hive.terminals import Terminals
 from hyperhive.service import listening
 from hyperhive.service.credential import read_token
 
@@ -24,6 +25,7 @@ async def open_dashboard(
     runtime: Runtime,
     gateway: Gateway,
     gauge: Gauge,
+    terminals: Terminals,
     warnings: tuple[str, ...],
 ) -> str:
     """Listen first: the guards need to know the port. Returns the dashboard's address."""
@@ -38,6 +40,7 @@ async def open_dashboard(
         runtime_kind=runtime.kind,
         push=gateway.push,
         gauge=gauge,
+        terminals=terminals,
         logs=runtime.logs,
     )
     app = make_app(hive, options)

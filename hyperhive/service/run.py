@@ -22,6 +22,7 @@ from hyperhive.gateway.sockets import Gateway
 from hyperhive.hive import hive as rules
 from hyperhive.hive.gauge import Gauge
 from hyperhive.hive.hive import Hive
+from hyperhive.hive.terminals import Terminals
 from hyperhive.service import directories, listening
 from hyperhive.service.clock import SystemClock
 from hyperhive.service.credential import Credential, credential_of
@@ -63,6 +64,7 @@ async def _serve(config: Config, unsafe_local: bool, announce: Callable[[str], N
             built.hive.run(built.runtime, built.gateway, built.free_space)
         )
         stack.push_async_callback(_end, tending)
+        stack.push_async_callback(built.context.terminals.close)
         stack.callback(built.hive.events.close)  # first of all: streams would wait to be cut off
         for line in await built.announcements():
             announce(line)
@@ -134,7 +136,8 @@ async def _build(stack: AsyncExitStack, config: Config, unsafe_local: bool) -> _
     )
     warnings = (*runtime.warnings, *warnings)
     gauge = Gauge(runtime.usage)
-    url = await open_dashboard(stack, config, hive, runtime, gateway, gauge, warnings)
+    terminals = Terminals(hive.store, hive.clock, runtime.open_terminal)
+    url = await open_dashboard(stack, config, hive, runtime, gateway, gauge, terminals, warnings)
     context = Context(
         hive=hive,
         runtime_kind=runtime.kind,
@@ -142,6 +145,7 @@ async def _build(stack: AsyncExitStack, config: Config, unsafe_local: bool) -> _
         dashboard_url=url,
         logs=runtime.logs,
         gauge=gauge,
+        terminals=terminals,
         push=gateway.push,
         login_code=lambda: make_login_code(hive),
         doctor=Doctor(config, runtime, hive).check,

@@ -68,6 +68,7 @@ async def served(
             dashboard_url=made.url,
             logs=logs,
             gauge=made.gauge,
+            terminals=made.terminals,
             push=made.push,
             login_code=made.login_code,
             doctor=doctor,

@@ -1,12 +1,14 @@
 """Addresses under which the dashboard answers."""
 
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
 from hyperhive.dashboard.options import DashboardOptions
 from hyperhive.hive.gauge import Gauge
 from hyperhive.hive.ports import Usage
+from hyperhive.hive.terminals import Terminals
 from hyperhive.protocol.errors import InvalidField
 
 
@@ -25,6 +27,7 @@ OPTIONS = DashboardOptions(
     push=lambda agent, push: True,
     gauge=Gauge(no_usage),
     logs=no_logs,
+    terminals=cast(Terminals, None),
 )
 
 

@@ -6,9 +6,11 @@ What agents would do is done by the calls that the gateway makes for them.
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 
@@ -21,10 +23,14 @@ from hyperhive.hive.gauge import Gauge
 from hyperhive.hive.hive import Hive, build
 from hyperhive.hive.mail import Sender
 from hyperhive.hive.policy import AgentPolicy, MailLimits, Model, Policy, Prices
-from hyperhive.hive.ports import Transaction
+from hyperhive.hive.ports import Terminal, TerminalUser, Transaction
 from hyperhive.hive.ports import Usage as Used
 from hyperhive.hive.records import OPERATOR_ID, Agent, Usage
+from hyperhive.hive.terminals import Terminals
+from hyperhive.local.directories import Place
+from hyperhive.local.terminal import open_terminal
 from hyperhive.protocol.bundle import AgentSettings, Egress
+from hyperhive.protocol.errors import Unavailable
 from hyperhive.protocol.link import Hello
 from hyperhive.protocol.verbs import (
     Ask,
@@ -90,6 +96,7 @@ class Swarm:
     database: Database
     app: web.Application
     port: int
+    directory: Path
     pushes: list[tuple[str, str]] = field(default_factory=list)
     linked: set[str] = field(default_factory=set)
     written: dict[str, list[str]] = field(default_factory=dict)
@@ -113,6 +120,21 @@ class Swarm:
     async def _measure(self, agent: str) -> Used:
         """Those that are linked run."""
         return Used(300 * 2**20, 75.0, 12, 2**30) if agent in self.linked else Used()
+
+    @cached_property
+    def terminals(self) -> Terminals:
+        return Terminals(self.hive.store, self.clock, self._open_terminal)
+
+    async def _open_terminal(
+        self, agent: str, user: TerminalUser, rows: int, columns: int
+    ) -> Terminal:
+        """A real shell, of our own uid."""
+        if user == "root" or agent not in self.linked:
+            raise Unavailable(f"{agent} does not run, or not for {user}")
+        place = Place(self.directory / agent, os.geteuid())
+        for part in (place.home, place.workspace, place.tmp):
+            part.mkdir(parents=True, exist_ok=True)
+        return open_terminal(agent, place, rows, columns)
 
     async def logs(self, agent: str, lines: int) -> list[str]:
         return self.written.get(agent, [])[-lines:]
@@ -217,7 +239,7 @@ async def swarm(
     try:
         hive = build(database, clock, policy, "api_key")
         await hive.recover()
-        made = Swarm(hive, clock, database, web.Application(), port)
+        made = Swarm(hive, clock, database, web.Application(), port, directory)
         chosen = DashboardOptions(
             host="127.0.0.1",
             port=port,
@@ -226,6 +248,7 @@ async def swarm(
             push=made.push,
             gauge=made.gauge,
             logs=made.logs,
+            terminals=made.terminals,
         )
         made.app = make_app(hive, dataclasses.replace(chosen, **options))  # type: ignore[arg-type]  # fields of it
         # As the service serves it.
