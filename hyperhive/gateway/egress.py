@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from types import TracebackType
 
 from aiohttp import web
 
@@ -29,7 +28,7 @@ _LINGER_SECONDS = 1.0
 
 
 class EgressProxy:
-    """Serves CONNECT and requests for `http://...` of every agent; an async context manager.
+    """Serves CONNECT and requests for `http://...` of every agent.
 
     Nothing is looked up before the allow-list has said yes: a refusal does not tell whether a name
     exists. The connection is made to the address that was checked.
@@ -42,17 +41,6 @@ class EgressProxy:
         self._addresses = addresses or Addresses()
         self._limits = limits or EgressLimits()
         self._passages = Passages(self._limits.passages)
-
-    async def __aenter__(self) -> EgressProxy:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._addresses.close()
 
     async def recheck(self, agent_id: int) -> None:
         """After a change of its settings: cut what they no longer allow."""
@@ -145,7 +133,7 @@ class EgressProxy:
                 403, f"{target} is not allowed; ask the operator to add {target} to egress.allow"
             )
         try:
-            return await self._addresses.of(target)
+            return await self._addresses.of(target, caller.agent_id)
         except EgressRefused as refused:
             if refused.status == 403:
                 denied = f"{target}: no public address"

@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from hyperhive.gateway.egress_answers import EgressRefused
+from hyperhive.gateway.egress_resolver import Resolver
 from hyperhive.protocol.hosts import Address, HostPort
 
-Resolve = Callable[[str], Awaitable[Sequence[str]]]
-"""The addresses of a name, as getaddrinfo(3) spells them. Raises OSError."""
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+"""The addresses of a name, looked up for an agent by id. Raises OSError."""
 
 RESOLVE_SECONDS = 10.0
-_THREADS = 8
 
 # IANA's registries of special-purpose addresses; `ipaddress` knows them only as of its Python.
 _NOT_PUBLIC_V4 = tuple(
@@ -74,40 +73,27 @@ class Addresses:
     def __init__(
         self, resolve: Resolve | None = None, refused: Callable[[Address], bool] = is_refused
     ) -> None:
-        # Its own threads: a slow name server must not keep the rest of the service waiting.
-        self._threads = ThreadPoolExecutor(_THREADS, "resolve")
-        self._resolve = resolve or self._getaddrinfo
+        self._resolve = resolve or Resolver()
         self._refused = refused
 
-    def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-    async def of(self, target: HostPort) -> list[Address]:
+    async def of(self, target: HostPort, agent_id: int) -> list[Address]:
         """At least one. Raises EgressRefused.
 
         Of a name with public and other addresses the public ones are used: behind NAT64 every name
         has both, and which one is connected to is decided here.
         """
-        found = [target.address] if target.address else await self._look_up(target)
+        found = [target.address] if target.address else await self._look_up(target, agent_id)
         public = [address for address in found if not self._refused(address)]
         if not public:
             raise EgressRefused(403, f"{target} has no public address; others cannot be reached")
         return public
 
-    async def _look_up(self, target: HostPort) -> list[Address]:
+    async def _look_up(self, target: HostPort, agent_id: int) -> list[Address]:
         try:
             async with asyncio.timeout(RESOLVE_SECONDS):
-                texts = await self._resolve(target.host)
+                texts = await self._resolve(target.host, agent_id)
         except TimeoutError:
             raise EgressRefused(504, f"{target}: looking up the name took too long") from None
         except (OSError, UnicodeError):
             raise EgressRefused(502, f"{target}: the name cannot be looked up") from None
         return [ip_address(text) for text in dict.fromkeys(texts)]
-
-    async def _getaddrinfo(self, name: str) -> list[str]:
-        """With a dot at the end: no search domain makes another name of it (resolv.conf(5))."""
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(
-            self._threads, lambda: socket.getaddrinfo(f"{name}.", None, type=socket.SOCK_STREAM)
-        )
-        return [str(sockaddr[0]) for _, _, _, _, sockaddr in found]

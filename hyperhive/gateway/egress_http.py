@@ -104,10 +104,19 @@ def _kept(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
     named = ",".join(headers.getall("Connection", [])).lower().split(",")
     dropped = _OF_THE_CONNECTION | {name.strip() for name in named} - _FRAMING
     return CIMultiDict(
-        (name, value)
+        (name, _encodable(value))
         for name, value in headers.items()
         if name.lower() not in dropped and not name.lower().startswith("proxy-")
     )
+
+
+def _encodable(value: str) -> str:
+    """Bytes that are not UTF-8 come as lone surrogates, which nobody could send on."""
+    raw = value.encode("utf-8", "surrogateescape")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
 async def _body(request: web.Request, passage: Passage) -> AsyncIterator[bytes]:
@@ -124,12 +133,17 @@ def _failure(request: web.Request, target: HostPort, error: Exception) -> Egress
     return EgressRefused(502, f"{target} cannot be connected to, or does not speak HTTP")
 
 
+def _reason(answer: aiohttp.ClientResponse) -> str | None:
+    reason = answer.reason
+    return reason if reason and reason.isascii() and reason.isprintable() else None
+
+
 async def _answer(
     request: web.Request, answer: aiohttp.ClientResponse, passage: Passage, idle_seconds: float
 ) -> web.StreamResponse:
     """Once begun it cannot become an error: a client whose answer breaks off is cut off."""
     response = web.StreamResponse(
-        status=answer.status, reason=answer.reason, headers=_kept(answer.headers)
+        status=answer.status, reason=_reason(answer), headers=_kept(answer.headers)
     )
     response.force_close()
     try:

@@ -117,7 +117,6 @@ async def _build(stack: AsyncExitStack, config: Config, unsafe_local: bool) -> _
     model = await stack.enter_async_context(
         ModelGateway(hive, config.upstream, credential.kind, credential.value)
     )
-    egress = await stack.enter_async_context(EgressProxy(hive.egress))
     limits = Limits(
         requests_per_second=config.gateway.requests_per_second,
         burst=config.gateway.burst,
@@ -130,7 +129,7 @@ async def _build(stack: AsyncExitStack, config: Config, unsafe_local: bool) -> _
             runtime.peer_allowed,
             runtime.logs,
             model,
-            egress,
+            EgressProxy(hive.egress),
             limits,
         )
     )

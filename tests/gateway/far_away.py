@@ -34,7 +34,7 @@ class Names:
     known: dict[str, Sequence[str]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
-    async def resolve(self, name: str) -> Sequence[str]:
+    async def resolve(self, name: str, agent_id: int) -> Sequence[str]:
         self.asked.append(name)
         if name not in self.known:
             raise OSError("name not found")

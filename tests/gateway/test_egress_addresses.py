@@ -1,8 +1,6 @@
 """Which addresses are refused, and how names become addresses on the host."""
 
-import asyncio
 import socket
-import threading
 from ipaddress import ip_address
 
 import pytest
@@ -63,8 +61,7 @@ def _own_address() -> str | None:
 
 async def refusal(addresses: Addresses, target: str) -> EgressRefused:
     with pytest.raises(EgressRefused) as refused:
-        await addresses.of(parse_host_port(target))
-    addresses.close()
+        await addresses.of(parse_host_port(target), 1)
     return refused.value
 
 
@@ -74,41 +71,8 @@ async def test_the_hosts_own_resolver_is_asked() -> None:
     assert (await refusal(Addresses(), "name.invalid:80")).status == 502
 
 
-async def test_no_search_domain_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-
-    def getaddrinfo(name: str, *rest: object, **more: object) -> list[object]:
-        asked.append(name)
-        return [(socket.AF_INET, 1, 6, "", ("8.8.8.8", 0))] * 2
-
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    addresses = Addresses()
-    found = await addresses.of(parse_host_port("www.example:80"))
-    addresses.close()
-    assert (asked, found) == (["www.example."], [ip_address("8.8.8.8")])
-
-
-async def test_slow_name_servers_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many wait for one, the loop and its other threads are free."""
-    monkeypatch.setattr(egress_addresses, "RESOLVE_SECONDS", 0.2)
-    answered = threading.Event()
-
-    def getaddrinfo(*rest: object, **more: object) -> list[object]:
-        answered.wait(10)
-        return []
-
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    addresses = Addresses()
-    targets = [parse_host_port(f"{number}.example:80") for number in range(50)]
-    waiting = asyncio.gather(*map(addresses.of, targets), return_exceptions=True)
-    assert await asyncio.to_thread(lambda: "free") == "free"
-    assert {getattr(error, "status", error) for error in await waiting} == {504}
-    answered.set()
-    addresses.close()
-
-
 async def test_a_name_without_addresses() -> None:
-    async def nothing(name: str) -> list[str]:
+    async def nothing(name: str, agent_id: int) -> list[str]:
         return []
 
     assert (await refusal(Addresses(nothing), "www.example:80")).status == 403

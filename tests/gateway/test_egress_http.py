@@ -205,6 +205,19 @@ async def test_a_server_that_does_not_speak_http(
         assert answer.startswith(f"HTTP/1.1 {status} hyperhive: ".encode()), answer
 
 
+async def test_letters_of_other_encodings_and_odd_answers_pass(
+    tmp_path: Path, socket_dir: Path
+) -> None:
+    odd = b"HTTP/1.1 999 n\xe9\r\nX-Latin: caf\xe9\r\nX-New: \xc3\xa9\r\nX-None:\r\n\r\nbody"
+    async with tcp_server(says(odd)) as port, net(tmp_path, socket_dir, f"www.example:{port}") as n:
+        request = f"GET http://www.example:{port}/ HTTP/1.1\r\nHost: x\r\n".encode()
+        answer = await n.world.client("alice").bytes_out(request + b"X: \xe9\r\n\r\n")
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 999 ")
+        assert {b"X-Latin: caf\xc3\xa9", b"X-New: \xc3\xa9"} <= {*head.split(b"\r\n")}
+        assert body.endswith(b"body") or b"4\r\nbody\r\n0" in body
+
+
 async def test_an_answer_that_breaks_off_is_cut_off(tmp_path: Path, socket_dir: Path) -> None:
     part = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this"
     async with (

@@ -124,12 +124,10 @@ async def running(
         try:
             hive = rules.build(database, clock, rules_of or policy(), credential_kind)
             await hive.recover()
-            async with (
-                ModelGateway(
-                    hive, upstream_url or upstream.url, credential_kind, SECRET, model_limits
-                ) as model,
-                EgressProxy(hive.egress, addresses, egress_limits) as egress,
-            ):
+            async with ModelGateway(
+                hive, upstream_url or upstream.url, credential_kind, SECRET, model_limits
+            ) as model:
+                egress = EgressProxy(hive.egress, addresses, egress_limits)
                 gateway = Gateway(hive, sockets, peer_allowed, tail, model, egress, limits)
                 path = state / "hive.db"
                 world = World(

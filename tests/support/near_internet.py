@@ -15,7 +15,7 @@ from hyperhive.service import run
 INTERNET = "127.0.0.1"
 
 
-async def resolve(name: str) -> Sequence[str]:
+async def resolve(name: str, agent_id: int) -> Sequence[str]:
     return [INTERNET]
 
 
