@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from hyperhive.cli.render import one_line, safe, table
+from hyperhive.cli.render import duration, one_line, size, table
 from hyperhive.cli.session import Session, json_option, show
 
 
@@ -43,7 +43,7 @@ def agents(session: Session, as_json: bool) -> None:
 
 
 def agent_table(rows: list[dict[str, Any]]) -> str:
-    head = ("name", "role", "state", "model", "mail", "today", "note")
+    head = ("name", "role", "state", "model", "mail", "today", "memory", "cpu", "tasks", "note")
     lines = [
         (
             a["name"],
@@ -52,11 +52,23 @@ def agent_table(rows: list[dict[str, Any]]) -> str:
             a["model"],
             a["waiting"],
             f"${a['today']['usd']:.4f}",
-            a["problem"] or (a["hold"] or {}).get("reason", "") or a["description"],
+            size(a["usage"]["memory_bytes"]),
+            duration(a["usage"]["cpu_seconds"]),
+            a["usage"]["tasks"] or "-",
+            _note(a),
         )
         for a in rows
     ]
     return table(head, lines, "no agents")
+
+
+def _note(agent: dict[str, Any]) -> str:
+    """What is wrong, or else what it is for."""
+    hold = (agent["hold"] or {}).get("reason", "").replace("_", " ")
+    end = agent["last_end"] or {}
+    down = end.get("unexpected") and agent["state"] in ("starting", "quarantined", "unhealthy")
+    found = (end["text"] if down else "", agent["problem"], hold)
+    return "; ".join(text for text in found if text) or str(agent["description"])
 
 
 @click.command()
@@ -85,6 +97,9 @@ def _lifecycle(verb: str, doc: str, done: str) -> click.Command:
 start = _lifecycle("start", "Start an agent; lifts a quarantine.", "is being started")
 kill = _lifecycle("kill", "Stop an agent. Its files and mail stay.", "is being stopped")
 restart = _lifecycle("restart", "Stop an agent and start it again.", "is being restarted")
+revive = _lifecycle(
+    "revive", "Bring a destroyed agent back with its files and mail.", "is back, and being started"
+)
 cancel_turn = _lifecycle("cancel_turn", "Interrupt what an agent is doing.", "is told to stop")
 new_session = _lifecycle(
     "new_session",
@@ -100,7 +115,7 @@ new_session = _lifecycle(
 @json_option
 @click.pass_obj
 def destroy(session: Session, name: str, purge: bool, yes: str | None, as_json: bool) -> None:
-    """Remove an agent. Its files stay unless --purge is given."""
+    """Remove an agent. Unless --purge is given its files stay, and `revive` brings it back."""
     if purge:
         _confirm(name, yes)
     answer = session.call("destroy", name=name, purge=purge)
@@ -137,17 +152,6 @@ def model(session: Session, name: str, model: str | None, default: bool, as_json
 
 
 @click.command()
-@click.argument("name")
-@click.option("-n", "--lines", default=100, show_default=True, type=click.IntRange(1, 1_000))
-@json_option
-@click.pass_obj
-def logs(session: Session, name: str, lines: int, as_json: bool) -> None:
-    """The last lines of an agent's log."""
-    answer = session.call("logs", name=name, lines=lines)
-    show(answer["lines"], as_json, lambda: "\n".join(safe(line) for line in answer["lines"]))
-
-
-@click.command()
 @json_option
 @click.pass_context
 def doctor(context: click.Context, as_json: bool) -> None:
@@ -164,6 +168,6 @@ def doctor(context: click.Context, as_json: bool) -> None:
 
 
 COMMANDS = (
-    *(status, agents, spawn, start, kill, restart, destroy),
-    *(model, cancel_turn, new_session, logs, doctor),
+    *(status, agents, spawn, start, kill, restart, destroy, revive),
+    *(model, cancel_turn, new_session, doctor),
 )

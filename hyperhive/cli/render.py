@@ -52,6 +52,16 @@ def json_text(value: object, indent: int | None = None) -> str:
     return "".join(char if _draw(char) == char else json.dumps(char)[1:-1] for char in text)
 
 
+def size(count: int | None) -> str:
+    """Bytes as `300M`, `1.5G`, or `-`."""
+    if count is None:
+        return "-"
+    value, units = float(count), "BKMGTP"
+    while value >= 1024 and len(units) > 1:
+        value, units = value / 1024, units[1:]
+    return f"{value:.0f}{units[0]}" if value >= 10 else f"{value:.1f}{units[0]}"
+
+
 def duration(seconds: float | None) -> str:
     """`1h 05m`, `4m 10s`, `12s`, or `-`."""
     if seconds is None:

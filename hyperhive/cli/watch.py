@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Sequence
 
 import click
 
 from hyperhive.admin.client import AdminClient
-from hyperhive.cli.render import json_text, one_line, table
+from hyperhive.cli.render import json_text, one_line, safe, table
 from hyperhive.cli.session import Session, json_option, show
 
 
@@ -53,4 +55,46 @@ def login_link(session: Session, as_json: bool) -> None:
     show(answer, as_json, lambda: str(answer["url"]))
 
 
-COMMANDS = (events, audit, login_link)
+FOLLOW_SECONDS = 1.0
+FOLLOW_LINES = 1_000
+
+
+@click.command()
+@click.argument("name")
+@click.option("-n", "--lines", default=100, show_default=True, type=click.IntRange(1, 1_000))
+@click.option("-f", "--follow", is_flag=True, help="Go on with what is written, until interrupted.")
+@json_option
+@click.pass_obj
+def logs(session: Session, name: str, lines: int, follow: bool, as_json: bool) -> None:
+    """The last lines of an agent's log."""
+    if follow:
+        session.run(lambda client: _follow(client, name, lines, as_json))
+        return
+    answer = session.call("logs", name=name, lines=lines)
+    show(answer["lines"], as_json, lambda: "\n".join(safe(line) for line in answer["lines"]))
+
+
+async def _follow(client: AdminClient, name: str, lines: int, as_json: bool) -> None:
+    answer = await client.call("logs", name=name, lines=FOLLOW_LINES)
+    seen: list[str] = answer["lines"]
+    fresh = seen[-lines:]
+    while True:
+        for line in fresh:
+            click.echo(json_text(line) if as_json else safe(line))
+        await asyncio.sleep(FOLLOW_SECONDS)
+        now = (await client.call("logs", name=name, lines=FOLLOW_LINES))["lines"]
+        seen, fresh = now, fresh_lines(seen, now)
+
+
+def fresh_lines(before: Sequence[str], now: list[str]) -> list[str]:
+    """What came after `before`, where both are the end of one growing log.
+
+    The longest overlap counts: lines that are all alike are taken to be the same ones.
+    """
+    for overlap in range(min(len(before), len(now)), 0, -1):
+        if list(before[-overlap:]) == now[:overlap]:
+            return now[overlap:]
+    return now
+
+
+COMMANDS = (events, logs, audit, login_link)

@@ -40,6 +40,7 @@ def swarm(hive: Hive, tx: Transaction) -> Content:
         "after": tx.events.last(),
         "counts": counts(tx),
         "agents": [views.agent(tx, a) for a in tx.agents.all()],
+        "absent": hive.declarations.absent(tx),
         "questions": [q for q in opened if q["target"] == "operator"],
         "peer_questions": [q for q in opened if q["target"] != "operator"],
         "resolved_questions": resolved[:RESOLVED],
@@ -63,9 +64,10 @@ def agent(hive: Hive, tx: Transaction, name: str) -> Content:
 
 
 def turn_log(tx: Transaction, name: str, after: int) -> list[Content]:
-    """The agent's newest turn events numbered above `after`, oldest first."""
+    """The agent's newest turn events numbered above `after`, oldest first. Raises NotFound."""
+    since = find_agent(tx, name).created_at  # an earlier agent of the name is none of its business
     events = tx.events.turn_log(name, TURN_LOG)
-    return [log_line(e) for e in reversed(events) if e.seq > after]
+    return [log_line(e) for e in reversed(events) if e.seq > after and e.at >= since]
 
 
 def log_line(event: Event) -> Content:

@@ -12,7 +12,8 @@ from hyperhive.dashboard import content
 from hyperhive.dashboard.answers import json_answer
 from hyperhive.dashboard.forms import number
 from hyperhive.dashboard.options import HIVE, OPTIONS
-from hyperhive.dashboard.render import Failed, page
+from hyperhive.dashboard.output import written_by
+from hyperhive.dashboard.render import Failed, is_refresh, page
 from hyperhive.hive.records import DeliveryState
 from hyperhive.protocol.errors import InvalidField, Unavailable
 from hyperhive.protocol.model import OPERATOR, check_name
@@ -32,7 +33,16 @@ async def swarm(request: web.Request, failed: Failed | None = None) -> web.Respo
 async def agent(request: web.Request, failed: Failed | None = None) -> web.Response:
     hive, name = request.app[HIVE], path_name(request)
     shown = await hive.store.read(lambda tx: content.agent(hive, tx, name))
-    return page(request, "agent.html", shown, failed=failed)
+    used = await request.app[OPTIONS].gauge.read([name])
+    written = {} if is_refresh(request) else await written_by(request, name)
+    return page(request, "agent.html", {**shown, "used": used[name], **written}, failed=failed)
+
+
+async def output(request: web.Request) -> web.Response:
+    """What the agent's harness wrote, for the script to show anew."""
+    name = path_name(request)
+    await request.app[HIVE].store.read(lambda tx: content.find_agent(tx, name))
+    return page(request, "output.html", await written_by(request, name))
 
 
 async def turn_log(request: web.Request) -> web.Response:

@@ -16,7 +16,7 @@ from aiohttp import web
 from hyperhive import __version__
 from hyperhive.dashboard.assets import ASSETS, MORPH, Assets, load
 from hyperhive.dashboard.guard import SESSION
-from hyperhive.dashboard.options import OPTIONS
+from hyperhive.dashboard.options import HIVE, OPTIONS
 from hyperhive.dashboard.text import FILTERS, is_long
 from hyperhive.protocol.errors import Conflict, HiveError, InvalidField
 
@@ -104,6 +104,11 @@ def _warnings(app: web.Application, assets: Assets) -> tuple[str, ...]:
     return (*app[OPTIONS].warnings, *missing)
 
 
+def is_refresh(request: web.Request) -> bool:
+    """The page is there and asks for what differs: what it keeps need not be made."""
+    return "X-Refresh" in request.headers
+
+
 def page(
     request: web.Request,
     template: str,
@@ -118,8 +123,9 @@ def page(
         "counts": {},
         "failed": failed,
         "logged_in": request.get(SESSION) is not None,
+        "notice": request.app[HIVE].storage.problem,
         "path": request.path,
-        "refresh": "X-Refresh" in request.headers,
+        "refresh": is_refresh(request),
         "result": request.app[RESULTS].get(request.query.get("result", "")),
     }
     return aiohttp_jinja2.render_template(

@@ -54,6 +54,16 @@ def money(usd: float) -> str:
     return f"${usd:,.2f}" if usd >= 1 else f"${usd:.4f}"
 
 
+def size(count: int) -> str:
+    """Bytes as `300 MiB`, `1.5 GiB`."""
+    value, units = float(count), ["B", "KiB", "MiB", "GiB", "TiB"]
+    while value >= 1024 and len(units) > 1:
+        value, units = value / 1024, units[1:]
+    return (
+        f"{value:.0f} {units[0]}" if value >= 10 or value % 1 < 0.05 else f"{value:.1f} {units[0]}"
+    )
+
+
 def number(value: int) -> str:
     return f"{value:,}"
 
@@ -126,6 +136,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "money": money,
     "number": number,
     "pretty_json": pretty_json,
+    "size": size,
     "tone": tone,
     "visible": visible,
 }

@@ -27,6 +27,13 @@ from hyperhive.protocol.bundle import settings_json
 View = dict[str, Any]
 
 DENIED_SHOWN = 10
+_ENDS = {
+    "clean": "ended by itself",
+    "crash": "crashed",
+    "oom": "ran out of memory",
+    "killed": "was killed",
+    "start_timeout": "did not start in time",
+}
 
 
 class Views:
@@ -168,7 +175,12 @@ def denied_views(tx: Transaction, agent: Agent) -> list[View]:
 
 
 def _end_view(end: RunEnd | None) -> View | None:
-    return {**asdict(end), "at": iso(end.at)} if end else None
+    if end is None:
+        return None
+    how = _ENDS.get(end.reason, "ended")
+    if end.exit is not None:
+        how += f" (exit code {end.exit})" if end.exit >= 0 else f" (signal {-end.exit})"
+    return {**asdict(end), "at": iso(end.at), "text": how}
 
 
 def usage_view(usage: Usage) -> View:

@@ -27,6 +27,7 @@ UNKNOWN = [
     ("model", {"name": "nobody", "model": "small"}, "not_found"),
     ("new_session", {"name": "nobody"}, "not_found"),
     ("restart", {"name": "nobody"}, "not_found"),
+    ("revive", {"name": "nobody"}, "not_found"),
     ("start", {"name": "nobody"}, "not_found"),
 ]
 REFUSED = [
@@ -38,6 +39,7 @@ REFUSED = [
     ("model", {"name": "alice", "model": "unknown"}, "invalid_field"),
     ("spawn", {"name": "manager"}, "invalid_field"),
     ("spawn", {"name": "alice"}, "conflict"),
+    ("revive", {"name": "alice"}, "conflict"),
     ("destroy", {"name": "manager"}, "invalid_field"),
     ("cancel_turn", {"name": "alice"}, "conflict"),
     ("new_session", {"name": "alice"}, "conflict"),
@@ -154,6 +156,8 @@ async def test_lives_are_orders(served: Served) -> None:
         with pytest.raises(RemoteError) as refused:
             await client.call("destroy", name="bob")
         assert refused.value.remote_code == "conflict"
+        assert (await client.call("revive", name="bob"))["kind"] == "spawn"
+        assert (await client.call("agent", name="bob"))["wanted"] == "running"
         await client.call("destroy", name="bob", purge=True)
         kinds = [o["kind"] for o in (await client.call("status"))["operations"]]
         assert kinds.count("destroy") == 2
@@ -173,7 +177,50 @@ async def test_hints_go_down_the_link(served: Served) -> None:
     async with served.client as client:
         await client.call("cancel_turn", name="alice")
         await client.call("new_session", name="alice")
+        entries = (await client.call("audit"))["entries"]
     assert served.swarm.pushes == [("alice", "cancel"), ("alice", "new_session")]
+    pushed = [(e["actor"], e["action"], e["subject"]) for e in reversed(entries)][-2:]
+    assert pushed == [
+        ("operator", "agent.cancel", "alice"),
+        ("operator", "agent.new_session", "alice"),
+    ]
+
+
+async def test_what_agents_use_and_may_use(served: Served) -> None:
+    await served.swarm.start("alice")
+    async with served.client as client:
+        for verb in ("agents", "status"):
+            agents = {a["name"]: a for a in (await client.call(verb))["agents"]}
+            assert agents["alice"]["usage"] == {
+                "memory_bytes": 300 * 2**20,
+                "cpu_seconds": 75.0,
+                "tasks": 12,
+                "disk_bytes": 2**30,
+                "disk_quota": False,
+            }
+            assert agents["manager"]["usage"]["tasks"] is None
+            assert agents["alice"]["limits"] == {
+                "memory_max": 4 * 2**30,
+                "cpu_quota": 200,
+                "tasks_max": 1_024,
+                "io_weight": 100,
+                "disk_max": None,
+                "inodes_max": None,
+            }
+
+
+async def test_what_needs_a_look_is_a_warning(served: Served) -> None:
+    storage = served.swarm.hive.storage
+    storage.level, storage.free = "low", 0.08
+    async with served.client as client:
+        await client.call("destroy", name="alice")
+        assert (await client.call("status"))["warnings"] == [
+            "only 8% of the disk is free: no turn starts until 12% are",
+            "careful",
+            "alice is declared, but was destroyed: revive it to have it back",
+        ]
+        await client.call("revive", name="alice")
+        assert len((await client.call("status"))["warnings"]) == 2
 
 
 async def test_what_the_service_knows(served: Served) -> None:

@@ -53,6 +53,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "new_session": {"name": "alice"},
     "questions": {"all": True, "limit": 5},
     "restart": {"name": "alice"},
+    "revive": {"name": "alice"},
     "send": {"to": "alice", "body": "hello", "in_reply_to": 1, "ttl_seconds": 60, "key": KEY},
     "spawn": {"name": "carol", "description": "counts"},
     "start": {"name": "alice"},

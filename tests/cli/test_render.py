@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import unicodedata
 
-from hyperhive.cli.render import json_text, safe
+import pytest
+
+from hyperhive.cli.render import json_text, safe, size
 
 HOSTILE = "\x1b[2J \x9b2J \x07 \x7f \u202e \u2028 \u200b \U000e0041 \ud800 \r\n\t \u00e4\u6f22"
 
@@ -26,3 +28,11 @@ def test_json_means_the_same_and_holds_nothing_that_a_terminal_obeys() -> None:
         assert _obeyed(text) == []
         assert json.loads(text) == value
         assert "\u00e4\u6f22" in text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(None, "-"), (0, "0.0B"), (1536, "1.5K"), (300 * 2**20, "300M"), (2**60, "1024P")],
+)
+def test_sizes(count: int | None, text: str) -> None:
+    assert size(count) == text

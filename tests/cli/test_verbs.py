@@ -44,10 +44,14 @@ def test_status_and_agents(run: Run) -> None:
     status = good(run("status", "--json")).json
     assert status["dashboard"].startswith("http://127.0.0.1:")
     listed = good(run("agents")).out.splitlines()
-    assert listed[0].split() == ["NAME", "ROLE", "STATE", "MODEL", "MAIL", "TODAY", "NOTE"]
-    assert [a["name"] for a in good(run("agents", "--json")).json] == [
-        line.split()[0] for line in listed[1:]
+    assert listed[0].split() == [
+        *("NAME", "ROLE", "STATE", "MODEL", "MAIL", "TODAY", "MEMORY", "CPU", "TASKS", "NOTE")
     ]
+    agents = good(run("agents", "--json")).json
+    assert [a["name"] for a in agents] == [line.split()[0] for line in listed[1:]]
+    assert agents[0]["limits"]["memory_max"] == 4 * 2**30
+    assert agents[0]["usage"]["tasks"] is None
+    assert agents[0]["last_end"] is None
 
 
 def test_mail(run: Run) -> None:
@@ -130,6 +134,11 @@ def test_lives(run: Run) -> None:
         refused(run(verb, "bob"), "bob is not connected now")
         refused(run(verb, "nobody"), "no agent 'nobody'")
     assert good(run("destroy", "carol")).out == "carol is being destroyed\n"
+    refused(run("spawn", "carol"), "revive it, or purge it")
+    assert good(run("revive", "carol")).out == "carol is back, and being started\n"
+    refused(run("revive", "carol"), "carol is not destroyed")
+    refused(run("revive", "nobody"), "no agent 'nobody'")
+    good(run("destroy", "carol"))
     refused(run("destroy", "manager"), "manager")
     wait_until(lambda: not good(run("status", "--json")).json["operations"], 60)
 

@@ -112,6 +112,14 @@ async def test_purge_asks_for_the_name(working: Swarm, browser: aiohttp.ClientSe
     assert (await working.agent("alice")).state == "purging"
 
 
+async def test_a_destroyed_agent_is_revived(working: Swarm, browser: aiohttp.ClientSession) -> None:
+    assert (await post(browser, "/agents/alice/revive"))[0] == 409
+    await post(browser, "/agents/alice/destroy", {"confirm": ""})
+    status, answer = await post(browser, "/agents/alice/revive")
+    assert (status, answer["result"]) == (200, "alice is back and being started.")
+    assert (await working.agent("alice")).state == "present"
+
+
 async def test_the_manager_stays(working: Swarm, browser: aiohttp.ClientSession) -> None:
     status, answer = await post(browser, "/agents/manager/destroy", {"confirm": ""})
     assert (status, answer["error"]["code"]) == (400, "invalid_field")
@@ -134,6 +142,10 @@ async def test_hints_go_down_the_link(
 ) -> None:
     assert (await post(browser, f"/agents/alice/{path}"))[0] == 200
     assert working.pushes == [("alice", push)]
+    audit = await working.hive.store.read(lambda tx: tx.audit.recent(1))
+    assert [(e.actor, e.action, e.subject) for e in audit] == [
+        ("operator", f"agent.{push}", "alice")
+    ]
     working.linked.clear()
     status, answer = await post(browser, f"/agents/alice/{path}")
     assert (status, answer["error"]["code"]) == (409, "conflict")

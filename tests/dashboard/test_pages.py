@@ -19,6 +19,7 @@ PAGES = [
     "/agents/alice",
     "/agents/alice/log",
     "/agents/alice/log?after=1",
+    "/agents/alice/output",
     "/api/state",
     "/approvals/1",
     "/audit",
@@ -133,7 +134,9 @@ async def test_buttons_fit_the_state(busy: Swarm, browser: aiohttp.ClientSession
     await busy.hive.agents.kill("alice")
     assert await actions() == {"start", "new-session", "model", "destroy"}
     await busy.hive.agents.destroy("alice", purge=False)
-    assert await actions() == {"destroy"}
+    assert await actions() == {"revive", "destroy"}
+    await busy.hive.agents.destroy("alice", purge=True)
+    assert await actions() == set()
 
 
 async def test_what_is_resolved_is_no_form_any_more(

@@ -54,7 +54,8 @@ function heard(event) {
   const mine = agent !== undefined && (event.agent === agent || event.data.from === agent);
   if (mine && event.kind.startsWith("turn_")) growLog();
   if (event.seq <= Number(page.dataset.after)) return; // shown already
-  if (listed(on, event.kind) || (mine && listed(onAgent, event.kind))) refreshSoon();
+  const everyone = event.kind === "storage"; // a notice on every page
+  if (everyone || listed(on, event.kind) || (mine && listed(onAgent, event.kind))) refreshSoon();
 }
 
 const listed = (words, kind) => (words ?? "").split(" ").includes(kind);

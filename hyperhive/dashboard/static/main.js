@@ -5,9 +5,11 @@ import { watchForms } from "./forms.js";
 import { follow, refreshSoon } from "./live.js";
 import { pasteCode } from "./login.js";
 import { followLog } from "./log.js";
+import { watchOutput } from "./output.js";
 
 tick();
 watchForms(refreshSoon);
 pasteCode();
 followLog();
 follow();
+watchOutput();
