@@ -1,0 +1,78 @@
+"""Terminals in real containers, also in one that is frozen."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from nested.host import NestedHost
+from tests.host.driving import Driven, Refused, driven
+from tests.host.hosted import Hosted
+from tests.support.wait import wait_for
+
+
+@pytest.fixture
+async def adapter(nested: NestedHost) -> AsyncIterator[Driven]:
+    hive = Hosted(nested)
+    hive.wipe()
+    async with driven(nested) as made:
+        await made.call("start", "alice")
+        yield made
+        await made.call("stop_all")
+    hive.wipe()
+
+
+@pytest.mark.parametrize("user", ["agent", "root"])
+async def test_a_shell_of_the_user_in_the_containers_own_uids(
+    adapter: Driven, nested: NestedHost, user: str
+) -> None:
+    before = await adapter.call("descriptors")
+    shown = await adapter.call("shell", "alice", user, "id -un; cat /proc/self/uid_map; stty size")
+    lines = [line.strip() for line in shown.splitlines()]
+    base = Hosted(nested).launch("alice")["uid_base"]
+    assert user in lines
+    assert ["0", str(base), "65536"] in [line.split() for line in lines]
+    assert "30 100" in lines
+    assert await adapter.call("descriptors") == before
+
+
+async def test_the_end_of_the_shell_is_the_end_of_what_is_read(adapter: Driven) -> None:
+    before = await adapter.call("descriptors")
+    assert "exit" in await adapter.call("shell_to_its_end", "alice")
+    assert await adapter.call("descriptors") == before
+
+
+async def test_closing_hangs_up_what_ran_in_it(adapter: Driven, nested: NestedHost) -> None:
+    await adapter.call("shell", "alice", "agent", "sleep 4242 & disown")
+    find = ["pgrep", "--full", "--exact", "sleep 4242"]
+    await wait_for(lambda: not nested.run(find, check=False).stdout, 10, "its end")
+
+
+@pytest.mark.parametrize("user", ["hyperhive", "nobody"])
+async def test_no_shell_of_another_user(adapter: Driven, user: str) -> None:
+    with pytest.raises(Refused) as refused:
+        await adapter.call("shell", "alice", user, "id")
+    assert refused.value.code == "denied"
+
+
+async def test_no_shell_without_its_container(adapter: Driven) -> None:
+    with pytest.raises(Refused, match="bob does not run"):
+        await adapter.call("shell", "bob", "agent", "id")
+
+
+async def test_a_frozen_container_is_told_within_ten_seconds(
+    adapter: Driven, nested: NestedHost
+) -> None:
+    unit = "hyperhive-agent@alice.service"
+    before = await adapter.call("descriptors")
+    nested.run(["systemctl", "freeze", unit])
+    try:
+        with pytest.raises(Refused, match="it may be frozen") as refused:
+            await adapter.call("shell", "alice", "agent", "id")
+        assert refused.value.seconds < 10
+    finally:
+        nested.run(["systemctl", "thaw", unit])
+    assert await adapter.call("running")
+    assert "uid=1000" in await adapter.call("shell", "alice", "agent", "id")
+    assert await adapter.call("descriptors") == before
