@@ -202,11 +202,12 @@ async def test_closes_a_connection_on_which_nothing_moves(
         writer.close()
 
 
-async def test_bounds_the_number_of_connections(socket_dir: Path) -> None:
+@pytest.mark.parametrize("most", [MAX_CONNECTIONS, 3])
+async def test_bounds_the_number_of_connections(socket_dir: Path, most: int) -> None:
     path = socket_dir / "hive.sock"
-    async with host(path, echo), Relay(path) as relay:
-        held = [await connect(relay) for _ in range(MAX_CONNECTIONS)]
-        await wait_for(lambda: len(relay._tasks) == MAX_CONNECTIONS)
+    async with host(path, echo), Relay(path, max_connections=most) as relay:
+        held = [await connect(relay) for _ in range(most)]
+        await wait_for(lambda: len(relay._tasks) == most)
         reader, writer = await connect(relay)
         with contextlib.suppress(ConnectionError):
             assert await asyncio.wait_for(reader.read(), 5) == b""

@@ -14,6 +14,7 @@ from hyperhive.harness.session_options import (
     claude_environment,
     command_line,
     find_claude,
+    proxy_environment,
 )
 from hyperhive.protocol.bundle import McpServer
 
@@ -49,6 +50,14 @@ def test_of_the_parent_only_what_is_listed_is_passed_on() -> None:
     assert made["ANTHROPIC_API_KEY"] == "placeholder"
     assert not {"SECRET", "LD_PRELOAD", "BASH_ENV", "NODE_OPTIONS"} & made.keys()
     assert "real" not in made.values()
+
+
+def test_the_proxy_is_named_in_both_spellings_and_not_for_loopback() -> None:
+    made = proxy_environment("http://127.0.0.1:1")
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        assert made[name] == "http://127.0.0.1:1"
+    assert made["no_proxy"] == made["NO_PROXY"] == "127.0.0.1,localhost,::1"
+    assert "ALL_PROXY" not in made
 
 
 def test_the_placeholder_is_of_the_kind_of_the_real_credential() -> None:

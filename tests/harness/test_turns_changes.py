@@ -1,5 +1,6 @@
 """What changes between two turns of a harness: model, settings, session, process."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,32 @@ async def test_settings_hold_from_the_next_turn_on(socket_dir: Path) -> None:
         assert (w.workspace / "second").exists()
         assert "You like files." not in w.model.turns[0].system_text
         assert "You like files." in w.model.turns[-1].system_text
+        assert '"body": "one"' in w.model.turns[-1].all_text, "the conversation went on"
+
+
+async def test_the_proxy_comes_and_goes_with_the_list(socket_dir: Path) -> None:
+    tell = "echo $http_proxy $HTTPS_PROXY $no_proxy > "
+    script = [
+        *(tool("Bash", command=f"{tell}none"), text("ok")),
+        *(tool("Bash", command=f"{tell}some"), text("ok")),
+        *(tool("Bash", command=f"{tell}gone"), text("ok")),
+    ]
+    async with working(socket_dir, script) as w:
+        await w.host.change_settings(allowedBash=["*"])
+        await w.host.mail("one")
+        await w.host.wait_for_end()
+        await w.host.change_settings(egress={"allow": ["www.example:443"]})
+        await w.host.mail("two")
+        await w.host.wait_for_end(2)
+        await w.host.change_settings(egress={"allow": []})
+        await w.host.mail("three")
+        await w.host.wait_for_end(3)
+        assert (w.workspace / "none").read_text() == "\n"
+        http, https, direct = (w.workspace / "some").read_text().split()
+        assert http == https
+        assert re.fullmatch(r"http://127\.0\.0\.1:[0-9]+", http)
+        assert direct == "127.0.0.1,localhost,::1"
+        assert (w.workspace / "gone").read_text() == "\n"
         assert '"body": "one"' in w.model.turns[-1].all_text, "the conversation went on"
 
 
