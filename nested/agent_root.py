@@ -42,6 +42,8 @@ Description=Harness
 # The end of the harness is the end of the container, with the same exit status.
 SuccessAction=exit-force
 FailureAction=exit-force
+# Told to stop it may end by SIGTERM, which has no status and would count as 255.
+SuccessActionExitStatus=0
 DefaultDependencies=no
 Conflicts=shutdown.target
 Before=shutdown.target

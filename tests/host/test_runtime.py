@@ -60,7 +60,8 @@ async def test_an_agent_starts_once_and_stops(adapter: Driven, hive: Hosted) -> 
     assert await adapter.call("running") == {"alice": first}
     await adapter.call("stop", "alice", first)
     assert await adapter.call("running") == {}
-    assert (await adapter.end_of("alice")).id == first
+    end = await adapter.end_of("alice")
+    assert (end.id, end.reason) == (first, "clean")
     await adapter.call("stop", "alice")
     assert await adapter.call("start", "alice") != first
     assert hive.machines() == {"h-alice"}
