@@ -39,6 +39,7 @@ THROUGH = {
     "retention.keys": "keys USING PRIMARY KEY (sender_id=? AND key=?",
     "events.turn_log": "events_turn_log (agent=?",
     "events.crashes": "events_crash (agent=? AND at>?",
+    "audit.denied": "audit_denied (actor=?",
 }
 
 QUERIES: dict[str, Callable[[Transaction], object]] = {
@@ -73,6 +74,7 @@ QUERIES: dict[str, Callable[[Transaction], object]] = {
     "events.after of one": lambda tx: tx.events.after(1, 10, "alice"),
     "events.turn_log": lambda tx: tx.events.turn_log("alice", 10),
     "events.crashes": lambda tx: tx.events.crashes("alice", 1.0),
+    "audit.denied": lambda tx: tx.audit.denied("alice", 1.0, 10),
     "audit.recent": lambda tx: tx.audit.recent(),
     "retention.messages": lambda tx: tx.retention.messages(1.0, 10, 10),
     "retention.events": lambda tx: tx.retention.events(1.0, 1.0, 10, 10),
