@@ -32,7 +32,11 @@ async def connect(addresses: Sequence[Address], target: HostPort, seconds: float
         raise EgressRefused(504, f"{target} does not answer") from None
     except OSError:
         raise EgressRefused(502, f"{target} cannot be connected to") from None
-    return await asyncio.open_connection(sock=sock, limit=BUFFER_BYTES)
+    try:
+        return await asyncio.open_connection(sock=sock, limit=BUFFER_BYTES)
+    except BaseException:
+        sock.close()
+        raise
 
 
 def _info(address: Address, port: int) -> aiohappyeyeballs.AddrInfoType:
