@@ -5,11 +5,13 @@ import { watchForms } from "./forms.js";
 import { follow, refreshSoon } from "./live.js";
 import { pasteCode } from "./login.js";
 import { followLog } from "./log.js";
+import { offerTerminal } from "./terminal.js";
 import { watchOutput } from "./output.js";
 
 tick();
 watchForms(refreshSoon);
 pasteCode();
 followLog();
-follow();
+offerTerminal();
 watchOutput();
+follow();
