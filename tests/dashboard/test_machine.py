@@ -23,7 +23,7 @@ async def shown(browser: aiohttp.ClientSession, path: str = "/agents/alice") -> 
 
 async def test_use_beside_limits(working: Swarm, browser: aiohttp.ClientSession) -> None:
     page = await shown(browser)
-    assert "Memory 300 MiB of 4 GiB, not enforced CPU 1 min 15 s of 200 % of one" in page
+    assert "Memory 300 MiB of 4 GiB, not enforced CPU 1 min 15 s at most 200 % of one" in page
     assert "Tasks 12 of 1,024, not enforced Disk 1 GiB no disk quota" in page
     working.linked.clear()
     async with working.browser() as later:
@@ -34,6 +34,7 @@ async def test_one_that_does_not_run_has_no_figures(
     hive: Swarm, browser: aiohttp.ClientSession
 ) -> None:
     page = await shown(browser)
+    assert "Limits 4 GiB of memory, 200 % of a CPU, 1,024 tasks , not enforced" in page
     assert "Memory" not in page
     assert "disk quota" not in page
 
@@ -44,9 +45,13 @@ def with_limits(ceilings: Limits) -> Policy:
 
 
 @pytest.mark.parametrize(("kind", "enforced"), [("nspawn", True), ("local", False)])
-async def test_limits_hold_in_containers_alone(tmp_path: Path, kind: str, enforced: bool) -> None:
+async def test_limits_hold_in_containers_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, enforced: bool
+) -> None:
     rules = with_limits(Limits(tasks_max=99))
     async with swarm(tmp_path, rules, runtime_kind=kind) as made, made.browser() as browser:
+        assert "Limits 99 tasks" in await shown(browser)
+        monkeypatch.setattr("hyperhive.hive.gauge.FRESH_SECONDS", 0.0)
         await made.start("alice")
         page = await shown(browser)
         assert "Tasks 12 of 99" in page
