@@ -15,7 +15,7 @@ _WAIT = 20.0
 
 def properties(limits: Limits, devices: Sequence[str]) -> list[str]:
     """systemd.resource-control(5). Each is set, since those of the last start are still there."""
-    return [
+    wanted = [
         f"MemoryMax={_or(limits.memory_max, 'infinity')}",
         "MemorySwapMax=0",
         f"CPUQuota={limits.cpu_quota}%" if limits.cpu_quota else "CPUQuota=",
@@ -23,6 +23,8 @@ def properties(limits: Limits, devices: Sequence[str]) -> list[str]:
         f"IOWeight={_or(limits.io_weight, '100')}",
         *(f"DeviceAllow={device} rw" for device in devices),
     ]
+    # systemd lists its drop-ins as they come, and asks for a reload when they are not sorted.
+    return sorted(wanted, key=lambda line: line.partition("=")[0])
 
 
 def apply(unit: str, wanted: Sequence[str]) -> None:

@@ -15,11 +15,11 @@ import re
 import sys
 from collections.abc import Sequence
 
-from hyperhive.nspawn import launch_limits, launch_mounts, launch_policy, launch_root
+from hyperhive.nspawn import launch_limits, launch_mounts, launch_policy, launch_quota, launch_root
 from hyperhive.nspawn.launch_bundle import read_bundle
 from hyperhive.nspawn.launch_command import command, environment, find
 from hyperhive.nspawn.launch_paths import opened
-from hyperhive.nspawn.launch_places import settle
+from hyperhive.nspawn.launch_places import agents_locked, settle
 from hyperhive.nspawn.launch_policy import Policy
 from hyperhive.nspawn.launch_refusal import Exit, Refused, run_and_exit
 from hyperhive.protocol.errors import InvalidField
@@ -77,17 +77,25 @@ def _prepare(policy: Policy, name: str, invocation: str) -> list[str]:
     bundle = read_bundle(policy, name)
     limits = effective(bundle.settings.limits, agent.ceilings)
     place = settle(policy, name)
+    disk_quota = launch_quota.limit(place, limits)
     stage = launch_root.build(policy, name, place)
     unit = f"hyperhive-agent@{name}.service"
     launch_limits.apply(unit, launch_limits.properties(limits, agent.devices))
-    _record(policy, name, invocation_id=invocation, uid_base=place.base, bundle=bundle.path)
+    _record(
+        policy,
+        name,
+        invocation_id=invocation,
+        uid_base=place.base,
+        bundle=bundle.path,
+        disk_quota=disk_quota,
+    )
     return command(policy, agent, name, invocation, place.base, stage, bundle.init)
 
 
 def _record(policy: Policy, name: str, **facts: object) -> None:
-    """What the service reads: whole, or as it was before."""
+    """What the service reads: whole, or as it was before. No purge may be half way meanwhile."""
     fresh = f".{name}.json"
-    with opened(launch_root.open_launch(policy)) as launch:
+    with agents_locked(policy), opened(launch_root.open_launch(policy)) as launch:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(fresh, dir_fd=launch)
         fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=launch)

@@ -34,6 +34,7 @@ def test_it_becomes_nspawn_with_a_range_of_its_own(world: World) -> None:
         "invocation_id": INVOCATION,
         "uid_base": base,
         "bundle": str(world.store / "bundle-alice"),
+        "disk_quota": False,
     }
     assert base % 65_536 == 0
     assert 1_000_000_000 <= base <= 1_879_048_192 - 65_536
@@ -107,20 +108,12 @@ def test_a_bundle_narrows_what_the_host_allows_and_never_widens_it(world: World)
         "--runtime",
         "set-property",
         "hyperhive-agent@carol.service",
+        "CPUQuota=50%",
+        "IOWeight=50",
         f"MemoryMax={2**31}",
         "MemorySwapMax=0",
-        "CPUQuota=50%",
         "TasksMax=500",
-        "IOWeight=50",
     ]
-
-
-def test_a_limit_of_an_earlier_start_is_taken_back(world: World) -> None:
-    none = dict.fromkeys(("memoryMax", "cpuQuota", "tasksMax", "ioWeight"))
-    world.write_policy(ceilings=none)
-    world.launched("alice")
-    wanted = ["MemoryMax=infinity", "MemorySwapMax=0", "CPUQuota=", "TasksMax=infinity"]
-    assert world.record("systemctl")["argv"][4:] == [*wanted, "IOWeight=100"]
 
 
 def test_binds_capabilities_and_devices_are_the_hosts(world: World) -> None:

@@ -43,6 +43,15 @@ def _probe_root() -> str | None:
 
 
 def _probe_powercut() -> str | None:
+    return _try_ext4([], "loop")
+
+
+def _probe_quota() -> str | None:
+    """Few kernels are built without project quotas, and none of them mounts this."""
+    return _try_ext4(["-O", "quota,project", "-E", "quotatype=prjquota"], "loop,prjquota")
+
+
+def _try_ext4(features: list[str], options: str) -> str | None:
     """Makes and mounts a small ext4 image: containers often lack loop devices or may not mount."""
     if reason := _probe_root():
         return reason
@@ -51,9 +60,9 @@ def _probe_powercut() -> str | None:
         target.mkdir()
         with image.open("wb") as file:
             file.truncate(8 << 20)
-        if reason := _try_out("mkfs.ext4", "-q", str(image)):
+        if reason := _try_out("mkfs.ext4", "-q", *features, str(image)):
             return reason
-        if reason := _try_out("mount", "-o", "loop", str(image), str(target)):
+        if reason := _try_out("mount", "-o", options, str(image), str(target)):
             return reason
         return _try_out("umount", str(target))
 
@@ -101,6 +110,7 @@ TIERS: dict[str, Probe] = {
     "host13": functools.cache(_probe_host13),
     "mcp1": functools.cache(_probe_mcp1),
     "powercut": functools.cache(_probe_powercut),
+    "quota": functools.cache(_probe_quota),
     "root": functools.cache(_probe_root),
 }
 
