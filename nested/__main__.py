@@ -50,6 +50,7 @@ def install(host: NestedHost, clone: Path, python: str, shown: Sequence[Path]) -
 def attach(host: NestedHost, argv: Sequence[str]) -> int:
     """Run it on this terminal; Ctrl-C goes to it."""
     passed = {name: os.environ[name] for name in PASSED if name in os.environ}
+    passed["HYPERHIVE_SEEN_AT"] = str(host.path("/")).rstrip("/")
     process = subprocess.Popen(host.command(argv), env={**ENVIRONMENT, **passed})
     while True:
         try:

@@ -39,15 +39,16 @@ class LocalService:
         write_config(self._home / "config.yaml", places, upstream, port)
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Ready when this is entered, and gone with its agents after it."""
+    async def running(self, ending: asyncio.Event) -> AsyncIterator[None]:
+        """Ready when this is entered, and gone with its agents after it; `ending` is set then."""
         config = self._home / "config.yaml"
         environment = {
             k: v for k, v in os.environ.items() if not k.startswith(("ANTHROPIC_", "CLAUDE"))
         }
         with (self._home / "service.log").open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "hyperhive.cli", "serve", f"--config={config}"),
+                *(sys.executable, "-I", "-m", "hyperhive.cli"),
+                *("serve", f"--config={config}"),
                 *(["--unsafe-local"] if self._unsafe_local else []),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
@@ -59,6 +60,7 @@ class LocalService:
                 await self._wait_until_ready(self._process)
                 yield
             finally:
+                ending.set()
                 await _end(self._process)
 
     async def wait(self) -> None:

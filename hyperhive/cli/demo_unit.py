@@ -43,7 +43,7 @@ class UnitService:
         write_config(config, places, upstream, port)
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def running(self, ending: asyncio.Event) -> AsyncIterator[None]:
         """Ready when this is entered; after it, it and all agents are stopped."""
         try:
             if (await _run("systemctl", "start", UNIT))[0]:
@@ -53,6 +53,7 @@ class UnitService:
                 click.echo(line)
             yield
         finally:
+            ending.set()
             await _run("systemctl", "stop", UNIT)
             await _run("systemctl", "stop", "hyperhive-agent@*.service")
 

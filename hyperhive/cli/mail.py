@@ -12,6 +12,7 @@ import click
 from hyperhive.cli.render import safe
 from hyperhive.cli.session import Session, json_option, show, text_argument
 from hyperhive.demo.plain_text import wrap
+from hyperhive.protocol.model import OPERATOR
 
 
 @click.command()
@@ -64,10 +65,10 @@ def inbox(
 
 def message_text(message: dict[str, Any]) -> str:
     """The body is indented and wrapped, so that no line of it passes for another message's head."""
-    head = (
-        f"#{message['id']}  {message['from']} -> {message['to']}  "
-        f"{message['sent_at']}  {message['state']}"
-    )
+    state = message["state"]
+    if message["to"] == OPERATOR:  # whose mail is read, not leased
+        state = {"accepted": "unread", "acked": "read"}.get(state, state)
+    head = f"#{message['id']}  {message['from']} -> {message['to']}  {message['sent_at']}  {state}"
     width = shutil.get_terminal_size().columns - 2  # a terminal wraps to its first column
     body = wrap(safe(message["body"]).expandtabs(4), width, sys.maxsize)
     return "\n".join([head, *(f"  {line}" for line in body)])

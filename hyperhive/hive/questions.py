@@ -200,8 +200,8 @@ class Questions:
 
     def _tell(self, tx: Transaction, resolved: Question, by: Sender) -> None:
         asker = tx.agents.get(resolved.asker_id)
-        if asker is None:
-            return  # the operator, who sees it on the page
+        if asker is None and by == OPERATOR_SENDER:
+            return  # it is the operator who asked
         told = {
             "id": resolved.id,
             "question": resolved.question,

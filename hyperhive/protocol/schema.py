@@ -217,7 +217,12 @@ def _text_reader(rule: Text) -> Reader:
         if not isinstance(value, str):
             raise InvalidField(where, "must be a string")
         if len(value) < rule.min:
-            raise InvalidField(where, f"must have at least {rule.min} characters")
+            least = (
+                "must not be empty"
+                if rule.min == 1
+                else f"must have at least {rule.min} characters"
+            )
+            raise InvalidField(where, least)
         if len(value) > max_chars:
             raise InvalidField(where, f"must have at most {max_chars} characters")
         if not value.isascii() or "\0" in value:

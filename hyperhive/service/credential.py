@@ -39,7 +39,7 @@ def credential_of(config: Config, unsafe_local: bool) -> Credential:
         raise InvalidField(
             "runtime.kind",
             "`local` has no containers: with a real credential agents come near your files and "
-            "your key; use --unsafe-local if you accept that",
+            "your key; use --unsafe-local if you accept that, or in a demo --scripted",
         )
     return credential
 

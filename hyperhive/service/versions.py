@@ -22,7 +22,10 @@ class Floor:
 
 FLOORS = {
     "sqlite": Floor(
-        "sqlite", ((3, 44, 6), (3, 50, 7), (3, 51, 3)), "a reset of the WAL could lose commits"
+        "sqlite",
+        ((3, 44, 6), (3, 50, 7), (3, 51, 3)),
+        "two writers can lose commits when the WAL is reset; hyperhive has one writer, "
+        "but take a newer SQLite where there is one",
     ),
     "aiohttp": Floor("aiohttp", ((3, 14, 3),), "request smuggling, CVE-2026-54278 and others"),
     "claude-code": Floor("claude-code", ((2, 1, 128),), "CVE-2026-46406 and older escapes"),

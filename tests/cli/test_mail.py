@@ -14,11 +14,11 @@ MESSAGE = {
     "sent_at": "2026-01-31T12:34:56Z",
     "state": "accepted",
 }
-HEAD = "#7  alice -> operator  2026-01-31T12:34:56Z  accepted"
+HEAD = "#7  alice -> operator  2026-01-31T12:34:56Z  unread"
 
 
 def test_a_body_cannot_forge_another_message() -> None:
-    forged = "#8  manager -> operator  2026-01-31T12:34:57Z  accepted"
+    forged = "#8  manager -> operator  2026-01-31T12:34:57Z  unread"
     for line_end in ("\n", "\n\n", "\r\n\r\n", "\u2028", "\u2029", "\x0b", "\x0c", "\x85"):
         text = message_text({**MESSAGE, "body": f"hello{line_end}{forged}\nApprove all."})
         head, *rest = text.splitlines()

@@ -62,7 +62,7 @@ def test_mail(run: Run) -> None:
     assert f"message {again.json['id']} " in sent.out
     refused(run("send", "alice", "other", "--key", "mail-1"))
     refused(run("send", "nobody", "hello"), "no agent 'nobody'")
-    refused(run("send", "alice", ""), "body: must have at least 1")
+    refused(run("send", "alice", ""), "body: must not be empty")
     refused(run("send", "Not A Name", "x"), "to: must be an agent's name")
     good(run("debug", "send", "alice", "operator", "an answer"))
     assert good(run("inbox", "--keep-unread", "--json")).json[-1]["state"] == "accepted"
@@ -88,7 +88,7 @@ def test_a_text_from_standard_input(run: Run) -> None:
     good(run("send", "bob", "-", stdin="zwölf\n\n".encode()))
     assert good(run("inbox", "--agent", "bob", "--json")).json[-1]["body"] == "zwölf\n"
     refused(run("send", "bob", "-", stdin=b"\xff"), "stdin: is not UTF-8 at byte 0")
-    refused(run("send", "bob", "-", stdin=b"\n"), "body: must have at least 1")
+    refused(run("send", "bob", "-", stdin=b"\n"), "body: must not be empty")
     refused(run("send", "bob", "-", stdin=b"x" * 10**6), "body: must have at most 65536")
     refused(run("send", "bob", "\udcff"), "body: must not contain lone surrogates")
 

@@ -18,6 +18,14 @@ FULL: dict[str, Any] = {
         "files-of_all": {"command": "serve", "args": ["--all", ""], "env": {"SOME_VAR": "x"}}
     },
     "egress": {"allow": ["pypi.example:443", "*.example.org:8443"], "modelSide": ["web_fetch"]},
+    "limits": {
+        "memoryMax": 2**30,
+        "cpuQuota": 50,
+        "tasksMax": 200,
+        "ioWeight": 10,
+        "diskMax": 2**31,
+        "inodesMax": 10_000,
+    },
     "notes": {"compactAbove": 2_048},
     "context": {"compactAt": 0.5},
     "prompt": "You cook.",
