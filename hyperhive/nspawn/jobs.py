@@ -88,9 +88,17 @@ async def read_unit(bus: LastingBus, unit: str) -> UnitState:
 
 
 async def read_properties(bus: LastingBus, path: str, interface: str) -> dict[str, object]:
+    """All of them, which are some hundred: 3 to 6 ms."""
     remote = Remote(SYSTEMD, path, "org.freedesktop.DBus.Properties")
     (properties,) = await bus.call(remote, "GetAll", ("(s)", (interface,)), "(a{sv})")
     return dict(properties)
+
+
+async def read_property(bus: LastingBus, path: str, interface: str, name: str) -> object:
+    """One of them: 0.4 ms."""
+    remote = Remote(SYSTEMD, path, "org.freedesktop.DBus.Properties")
+    (value,) = await bus.call(remote, "Get", ("(ss)", (interface, name)), "(v)")
+    return value
 
 
 def unit_path(unit: str) -> str:

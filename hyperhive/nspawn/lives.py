@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from hyperhive.hive.ports import Ended, Invocation
 from hyperhive.nspawn.unit_state import REBOOT, UnitState, end_reason, exit_of
@@ -69,18 +69,32 @@ class Lives:
                     await self._look_at(hints)
             except Unavailable as error:
                 log.warning("%s; reading the state of agents again", error.message)
-                self.hint(None)
-                await asyncio.sleep(RETRY_SECONDS)
+                await self._try_again()
+            except Exception:
+                # A fault in handling one end must not make us deaf to the others.
+                log.exception("unexpected error; reading the state of agents again")
+                await self._try_again()
+
+    async def _try_again(self) -> None:
+        self.hint(None)
+        await asyncio.sleep(RETRY_SECONDS)
 
     async def look_at_all(self) -> None:
         """After it, `alive` is what runs. Raises Unavailable."""
-        await self._look_at(await self._units.agents() | self.alive.keys())
+        states = await self._units.agents()
+        await self._look_at(states.keys() | self.alive.keys(), states)
 
-    async def _look_at(self, names: Iterable[str]) -> None:
-        looks = await asyncio.gather(*map(self.look, names), return_exceptions=True)
-        for look in looks:
-            if isinstance(look, BaseException):
-                raise look
+    async def _look_at(self, names: Iterable[str], states: Mapping[str, str] | None = None) -> None:
+        looks = (self._look_unless_known(name, (states or {}).get(name, "")) for name in names)
+        for failure in await asyncio.gather(*looks, return_exceptions=True):
+            if failure is not None:
+                raise failure
+
+    async def _look_unless_known(self, name: str, active: str) -> None:
+        """A whole look takes seven times as long as to see that it is the run that is known."""
+        run = self.alive.get(name) if active == "active" else None
+        if run is None or await self._units.invocation(agent_unit(name)) != run.id:
+            await self.look(name)
 
     async def look(self, name: str) -> UnitState:
         """Raises Unavailable."""

@@ -123,11 +123,10 @@ class NspawnRuntime:
         return await journal.logs(agent, lines)
 
     async def usage(self, agent: str) -> Usage:
-        # Its own accounts, not the figures of the last run that systemd keeps.
-        if not (await self._units.read(agent_unit(agent))).is_alive:
+        if agent not in self._lives.alive:  # systemd keeps the figures of the last run
             return Usage()
-        service = await self._units.read_service(agent_unit(agent))
-        return Usage(service.memory, service.cpu_seconds, service.tasks)
+        memory, cpu, tasks = await self._units.usage(agent_unit(agent))
+        return Usage(memory, None if cpu is None else cpu / 1e9, tasks)
 
     async def open_terminal(
         self, agent: str, user: TerminalUser, rows: int, columns: int

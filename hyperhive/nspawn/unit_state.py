@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from hyperhive.hive.ports import EndReason
 from hyperhive.protocol.errors import Unavailable
@@ -48,10 +48,6 @@ class ServiceState:
     result: str
     code: int
     status: int
-    memory: int | None
-    cpu_seconds: float | None
-    tasks: int | None
-    control_group: str
     restarts: int
     """How often systemd itself began it again since it was last asked to."""
 
@@ -65,7 +61,7 @@ def unit_state(unit: str, properties: Mapping[str, object]) -> UnitState:
         unit,
         load=_get(properties, "LoadState", str),
         active=_get(properties, "ActiveState", str),
-        invocation=_identity(_get(properties, "InvocationID", list)),
+        invocation=identity(_get(properties, "InvocationID", list)),
         started_at=left / 1e6,
         was_up=up >= _get(properties, "InactiveExitTimestampMonotonic", int) > 0,
         job=str(job[1]) if len(job) == 2 else "/",
@@ -74,15 +70,10 @@ def unit_state(unit: str, properties: Mapping[str, object]) -> UnitState:
 
 def service_state(properties: Mapping[str, object]) -> ServiceState:
     """From the interface Service. Raises Unavailable when a property is not as documented."""
-    nanoseconds = _number(properties, "CPUUsageNSec")
     return ServiceState(
         result=_get(properties, "Result", str),
         code=_get(properties, "ExecMainCode", int),
         status=_get(properties, "ExecMainStatus", int),
-        memory=_number(properties, "MemoryCurrent"),
-        cpu_seconds=None if nanoseconds is None else nanoseconds / 1e9,
-        tasks=_number(properties, "TasksCurrent"),
-        control_group=_get(properties, "ControlGroup", str),
         restarts=_get(properties, "NRestarts", int),
     )
 
@@ -116,13 +107,15 @@ def exit_of(service: ServiceState) -> int | None:
             return None
 
 
-def _identity(value: list[Any]) -> str:
-    return bytes(value).hex() if all(isinstance(v, int) and 0 <= v < 256 for v in value) else ""
+def identity(value: object) -> str:
+    """An invocation id as text, empty for none."""
+    numbers = value if isinstance(value, list) else []
+    return bytes(numbers).hex() if all(n in range(256) for n in numbers) else ""
 
 
-def _number(properties: Mapping[str, object], name: str) -> int | None:
-    value = _get(properties, name, int)
-    return None if value == UNKNOWN else value
+def number(value: object) -> int | None:
+    """None where systemd does not know it."""
+    return value if isinstance(value, int) and value != UNKNOWN else None
 
 
 def _get(properties: Mapping[str, object], name: str, kind: type[T]) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,17 +15,26 @@ from hyperhive.nspawn.jobs import (
     SYSTEMD,
     UNSEEN,
     read_properties,
+    read_property,
     read_unit,
     run_job,
     unit_path,
 )
 from hyperhive.nspawn.lasting import LastingBus
 from hyperhive.nspawn.launch_refusal import Exit
-from hyperhive.nspawn.unit_state import ServiceState, UnitState, exit_of, service_state
+from hyperhive.nspawn.unit_state import (
+    ServiceState,
+    UnitState,
+    exit_of,
+    identity,
+    number,
+    service_state,
+)
 from hyperhive.protocol.errors import Unavailable
 from hyperhive.protocol.model import NAME_PATTERN, check_name
 
-START_SECONDS = 90.0
+START_SECONDS = 120.0
+"""systemd itself gives the container 90 s, and ends it then."""
 STOP_SECONDS = 60.0
 """systemd itself gives the container 20 s, and its killed processes as long again."""
 PURGE_SECONDS = 1800.0
@@ -56,12 +66,26 @@ class Units:
     def __init__(self, bus: LastingBus) -> None:
         self._bus = bus
 
-    async def agents(self) -> set[str]:
-        """Names of those whose unit is loaded: it runs, or its last run failed."""
+    async def agents(self) -> dict[str, str]:
+        """ActiveState of those whose unit is loaded: it runs, or its last run failed."""
         every_state: list[str] = []
         wanted = ("(asas)", (every_state, ["hyperhive-agent@*.service"]))
         (units,) = await self._bus.call(MANAGER, "ListUnitsByPatterns", wanted, "(a(ssssssouso))")
-        return {name for unit in units if (name := agent_of(str(unit[0])))}
+        return {name: str(unit[3]) for unit in units if (name := agent_of(str(unit[0])))}
+
+    async def invocation(self, unit: str) -> str:
+        """Of its last run; empty when it is not loaded."""
+        path = unit_path(unit)
+        return identity(await read_property(self._bus, path, f"{SYSTEMD}.Unit", "InvocationID"))
+
+    async def usage(self, unit: str) -> tuple[int | None, int | None, int | None]:
+        """Bytes of memory, nanoseconds of CPU time, and tasks; None where they are not counted."""
+        names = ("MemoryCurrent", "CPUUsageNSec", "TasksCurrent")
+        path, interface = unit_path(unit), f"{SYSTEMD}.Service"
+        memory, cpu, tasks = await asyncio.gather(
+            *(read_property(self._bus, path, interface, name) for name in names)
+        )
+        return number(memory), number(cpu), number(tasks)
 
     async def read(self, unit: str) -> UnitState:
         return await read_unit(self._bus, unit)

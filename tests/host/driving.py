@@ -71,13 +71,13 @@ class Driven:
     async def _read(self) -> None:
         assert self._process.stdout is not None
         async for line in self._process.stdout:
-            match json.loads(line):
-                case {"ended": name, **facts}:
-                    self.ends.append(End(name, **facts))
-                case {"number": number, **answer}:
-                    self._answers.pop(number).set_result(answer)
-                case {"ready": True}:
-                    self.ready.set()
+            told: dict[str, Any] = json.loads(line)
+            if "ended" in told:
+                self.ends.append(End(told.pop("ended"), **told))
+            elif "number" in told:
+                self._answers.pop(told["number"]).set_result(told)
+            else:
+                self.ready.set()
 
     async def kill(self) -> None:
         self._process.kill()

@@ -12,6 +12,8 @@ from hyperhive.nspawn.unit_state import (
     ServiceState,
     end_reason,
     exit_of,
+    identity,
+    number,
     service_state,
     unit_state,
 )
@@ -31,10 +33,6 @@ SERVICE: dict[str, object] = {
     "Result": "success",
     "ExecMainCode": EXITED,
     "ExecMainStatus": 0,
-    "MemoryCurrent": 4096,
-    "CPUUsageNSec": 2_500_000_000,
-    "TasksCurrent": 3,
-    "ControlGroup": "/machine.slice/x",
     "NRestarts": 0,
 }
 
@@ -96,10 +94,12 @@ def test_what_a_unit_says() -> None:
 
 
 def test_numbers_that_systemd_does_not_know() -> None:
-    known = state_of()
-    assert (known.memory, known.cpu_seconds, known.tasks) == (4096, 2.5, 3)
-    unknown = state_of(MemoryCurrent=UNKNOWN, CPUUsageNSec=UNKNOWN, TasksCurrent=UNKNOWN)
-    assert (unknown.memory, unknown.cpu_seconds, unknown.tasks) == (None, None, None)
+    assert [number(value) for value in (0, 4096, UNKNOWN, "5", None)] == [0, 4096, None, None, None]
+
+
+@pytest.mark.parametrize("value", [[], [256], [-1], ["a"], "abc", None, 5])
+def test_what_is_no_identity(value: object) -> None:
+    assert identity(value) == ""
 
 
 @pytest.mark.parametrize("name", UNIT)

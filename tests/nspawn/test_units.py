@@ -37,7 +37,8 @@ async def test_a_start_waits_for_its_own_job(units: Units, control: Control, how
     assert len(state.invocation) == 32
     assert abs(state.started_at - time.time()) < 10
     assert await control.calls("StartUnit") == [f"StartUnit {ALICE} replace"]
-    assert await units.agents() == {"alice"}
+    assert await units.agents() == {"alice": "active"}
+    assert await units.invocation(ALICE) == state.invocation
 
 
 @pytest.mark.parametrize("how", ["", "early", "others first", "no signal", "no reply"])
@@ -47,7 +48,8 @@ async def test_a_stop_waits_for_its_own_job(units: Units, control: Control, how:
     await units.stop(ALICE, 5)
     assert not (await units.read(ALICE)).is_alive
     assert await control.calls("StopUnit") == [f"StopUnit {ALICE} replace"]
-    assert await units.agents() == set()
+    assert await units.agents() == {}
+    assert await units.invocation(ALICE) == ""
 
 
 async def test_a_restart_is_another_run(units: Units) -> None:
@@ -117,8 +119,7 @@ async def test_a_job_that_nobody_waits_for_any_more(
 
 
 async def test_resources_that_are_not_known(units: Units) -> None:
-    service = await units.read_service(ALICE)
-    assert (service.memory, service.cpu_seconds, service.tasks) == (None, 1.5, 7)
+    assert await units.usage(ALICE) == (None, 1_500_000_000, 7)
 
 
 # --- hints ---
