@@ -40,7 +40,7 @@ class EgressProxy:
         self._rules = rules
         self._addresses = addresses or Addresses()
         self._limits = limits or EgressLimits()
-        self._passages = Passages(self._limits.passages)
+        self._passages = Passages(self._limits)
 
     async def recheck(self, agent_id: int) -> None:
         """After a change of its settings: cut what they no longer allow."""

@@ -121,7 +121,7 @@ def _encodable(value: str) -> str:
 
 async def _body(request: web.Request, passage: Passage) -> AsyncIterator[bytes]:
     async for chunk in request.content.iter_any():
-        passage.sent += len(chunk)
+        await passage.send(len(chunk))
         yield chunk
 
 
@@ -151,7 +151,7 @@ async def _answer(
         async for chunk in answer.content.iter_any():
             async with asyncio.timeout(idle_seconds):
                 await response.write(chunk)
-            passage.received += len(chunk)
+            await passage.receive(len(chunk))
         async with asyncio.timeout(idle_seconds):
             await response.write_eof()
     except (aiohttp.ClientError, OSError):  # TimeoutError too

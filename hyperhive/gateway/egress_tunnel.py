@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
 import aiohappyeyeballs
 
@@ -14,6 +14,7 @@ from hyperhive.gateway.egress_answers import EgressRefused
 from hyperhive.gateway.egress_passages import Passage
 from hyperhive.protocol.hosts import Address, HostPort
 
+Count = Callable[[int], Awaitable[None]]
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 _NEXT_ADDRESS_SECONDS = 0.25
@@ -55,28 +56,28 @@ async def join(client: Stream, host: Stream, passage: Passage, idle_seconds: flo
     with contextlib.suppress(OSError):  # TimeoutError too
         async with asyncio.timeout(idle_seconds) as deadline:
 
-            def moved(sent: int, received: int) -> None:
-                passage.sent += sent
-                passage.received += received
-                deadline.reschedule(loop.time() + idle_seconds)
+            def moves(count: Count) -> Count:
+                async def counted(size: int) -> None:
+                    await count(size)
+                    deadline.reschedule(loop.time() + idle_seconds)
+
+                return counted
 
             await _together(
-                _pump(client[0], host[1], lambda count: moved(count, 0)),
-                _pump(host[0], client[1], lambda count: moved(0, count)),
+                _pump(client[0], host[1], moves(passage.send)),
+                _pump(host[0], client[1], moves(passage.receive)),
             )
             for _, writer in (client, host):
                 writer.close()
                 await writer.wait_closed()  # sends what drain() left in the buffer
 
 
-async def _pump(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, moved: Callable[[int], None]
-) -> None:
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, count: Count) -> None:
     """Raises OSError."""
     while chunk := await reader.read(BUFFER_BYTES):
         writer.write(chunk)
         await writer.drain()
-        moved(len(chunk))
+        await count(len(chunk))
     writer.write_eof()
 
 

@@ -57,6 +57,8 @@ class EgressLimits:
 
     passages: int = 32
     """Tunnels and requests of one agent at the same time."""
+    bytes_per_second: float = 32 * 1024 * 1024
+    """Of all of them together, after as many at once: the loop that carries them is everybody's."""
     head_seconds: float = 10.0
     connect_seconds: float = 10.0
     idle_seconds: float = 900.0

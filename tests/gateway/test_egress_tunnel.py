@@ -76,6 +76,18 @@ async def test_a_flood_that_nobody_reads_takes_no_memory(tmp_path: Path, socket_
         assert 0 < passage.received < 2**20
 
 
+async def test_an_agent_has_one_pace_for_all(tmp_path: Path, socket_dir: Path) -> None:
+    """A quarter of a second's worth, in two tunnels, after the first second's."""
+    limits = EgressLimits(bytes_per_second=2**20)
+    async with through(tmp_path, socket_dir, flood, limits) as (n, t):
+        other = n.passages[0].target
+        async with tunnel(n.world.socket("alice"), str(other)) as t2:
+            began = asyncio.get_running_loop().time()
+            half = 5 * 2**17
+            await asyncio.gather(t.reader.readexactly(half), t2.reader.readexactly(half))
+            assert 0.15 < asyncio.get_running_loop().time() - began < 5
+
+
 async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await reader.read()
 
