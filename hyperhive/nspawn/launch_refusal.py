@@ -8,7 +8,11 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """Exit statuses of launcher and purge, apart from those of systemd-nspawn and the guest."""
+    """Exit statuses of launcher and purge.
+
+    After a launch the unit's status is the guest's, who may choose these as well: it is the
+    launcher's only when `launch/<name>.json` does not name the unit's invocation.
+    """
 
     USAGE = 64
     """Not called as the unit does: one agent's name, uid 0, INVOCATION_ID in the environment."""
