@@ -44,6 +44,5 @@ def test_a_log_is_followed(service: Swarm, start: Callable[..., subprocess.Popen
     finally:
         child.send_signal(signal.SIGINT)
         assert child.wait(10) == 130
-        if child.stdout:
-            child.stdout.close()
+        child.communicate()
         log.unlink()

@@ -125,8 +125,11 @@ async def test_who_is_gone_sends_nothing(world: World) -> None:
     assert await world.states("bob") == []
 
 
-async def test_mail_for_a_destroyed_agent_is_kept_as_undeliverable(world: World) -> None:
-    await world.hive.agents.destroy("bob", purge=False)
+@pytest.mark.parametrize("purge", [False, True])
+async def test_mail_for_a_destroyed_agent_is_kept_as_undeliverable(
+    world: World, purge: bool
+) -> None:
+    await world.hive.agents.destroy("bob", purge)
     answer = await world.send("alice", "bob")
     assert answer["results"] == [{"to": "bob", "status": "undeliverable"}]
     assert await world.states("bob") == ["hello: undeliverable 1"]
