@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import subprocess
 from collections.abc import Sequence
 
@@ -9,6 +11,8 @@ from hyperhive.nspawn.launch_command import find
 from hyperhive.nspawn.launch_refusal import Exit, Refused
 from hyperhive.protocol.bundle import Limits
 
+CONTROL = "/run/systemd/system.control"
+"""Where systemd keeps what was set until the next boot (systemd.unit(5))."""
 _WAIT = 20.0
 """Seconds that systemd may take."""
 
@@ -29,20 +33,31 @@ def properties(limits: Limits, devices: Sequence[str]) -> list[str]:
 
 def apply(unit: str, wanted: Sequence[str]) -> None:
     """Until the next boot. Raises Refused."""
-    argv = [find("systemctl"), "--runtime", "set-property", unit, *wanted]
     try:
-        done = subprocess.run(
-            argv,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_WAIT,
-            check=False,
-        )
+        done = _systemctl("--runtime", "set-property", unit, *wanted)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Refused(Exit.LIMITS, f"limits of {unit} could not be set: {error}") from None
     if done.returncode != 0:
         raise Refused(Exit.LIMITS, f"limits of {unit} were refused: {done.stderr.strip()}")
+
+
+def forget(unit: str, control: str = CONTROL) -> None:
+    """For an agent that is gone for good: its limits, and that its last run failed."""
+    shutil.rmtree(f"{control}/{unit}.d", ignore_errors=True)
+    # Refused for a unit that is not loaded, which has nothing to forget.
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        _systemctl("reset-failed", unit)
+
+
+def _systemctl(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [find("systemctl"), *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=_WAIT,
+        check=False,
+    )
 
 
 def _or(value: int | None, default: str) -> str:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
 import sys
 from collections.abc import Callable
 from enum import IntEnum
+
+
+PROGRAMS = ("launcher", "purge")
+_LONGEST = 2000
+"""Bytes of a line; systemd takes at most 4096 of a notification."""
 
 
 class Exit(IntEnum):
@@ -76,14 +84,32 @@ def warn(what: str, message: str) -> None:
     _line(4, what, message)
 
 
+def is_refusal(status_text: str) -> bool:
+    """Whether a unit's StatusText is of one of these programs; a container's has another start."""
+    return status_text.startswith(tuple(f"{what}: " for what in PROGRAMS))
+
+
 def _report(what: str, message: str, status: Exit) -> int:
-    _line(3, what, f"{message} [{status.name.lower()}, exit {status.value}]")
+    _tell_systemd(_line(3, what, f"{message} [{status.name.lower()}, exit {status.value}]"))
     return status
 
 
-def _line(priority: int, what: str, message: str) -> None:
+def _line(priority: int, what: str, message: str) -> str:
     """sd-daemon(3): the priority in front; names in the message may hold anything."""
     shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in f"{what}: {message}")
-    safe = shown.encode(errors="backslashreplace").decode()
-    sys.stderr.write(f"<{priority}>{safe[:2000]}\n")
+    safe = shown.encode(errors="backslashreplace")[:_LONGEST].decode(errors="ignore")
+    sys.stderr.write(f"<{priority}>{safe}\n")
     sys.stderr.flush()
+    return safe
+
+
+def _tell_systemd(line: str) -> None:
+    """As the unit's StatusText (sd_notify(3)), which the service reads; the journal has it too."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address.startswith(("/", "@")):
+        return
+    if address.startswith("@"):
+        address = f"\0{address[1:]}"
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.settimeout(1.0)
+        notify.sendto(f"STATUS={line}".encode(), address)

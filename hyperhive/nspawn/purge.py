@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from hyperhive.nspawn import launch_policy
+from hyperhive.nspawn import launch_limits, launch_policy
 from hyperhive.nspawn.launch_paths import opened
 from hyperhive.nspawn.launch_places import agents_locked, open_trash
 from hyperhive.nspawn.launch_policy import Policy
@@ -83,6 +83,7 @@ def _forget_launch(policy: Policy, name: str) -> None:
                 os.unlink(left, dir_fd=launch)
         with contextlib.suppress(FileNotFoundError):
             os.rmdir(name, dir_fd=launch)
+        launch_limits.forget(f"hyperhive-agent@{name}.service")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from hyperhive.nspawn.jobs import (
     unit_path,
 )
 from hyperhive.nspawn.lasting import LastingBus
-from hyperhive.nspawn.launch_refusal import Exit
+from hyperhive.nspawn.launch_refusal import is_refusal
 from hyperhive.nspawn.unit_state import (
     ServiceState,
     UnitState,
@@ -118,6 +118,9 @@ class Units:
         state, service = await self.read(unit), await self.read_service(unit)
         if result == UNSEEN and state.active == "active":
             return
+        said = await read_property(self._bus, unit_path(unit), f"{SYSTEMD}.Service", "StatusText")
+        if isinstance(said, str) and is_refusal(said):
+            raise Unavailable(f"{unit} did not start: {said}")
         raise Unavailable(f"{unit} did not start: {_why(result, state, service)}")
 
     def listen(self, hint: Hint) -> Callable[[], None]:
@@ -166,7 +169,5 @@ def _why(result: str, state: UnitState, service: ServiceState) -> str:
     if state.load != "loaded":
         return f"its file is {state.load}; install hyperhive's units"
     status = exit_of(service)
-    if status is not None and status in {*Exit}:
-        return f"refused as {Exit(status).name.lower()} (exit {status}); its log says more"
     ended = "" if status is None else f", exit {status}"
     return f"{service.result if service.result != 'success' else result}{ended}; see its log"

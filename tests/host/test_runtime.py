@@ -117,7 +117,7 @@ async def test_a_start_that_is_refused_says_why(adapter: Driven, hive: Hosted) -
     kept = policy.read_text()
     policy.write_text("{")
     try:
-        with pytest.raises(Refused, match=r"refused as policy \(exit 65\)"):
+        with pytest.raises(Refused, match=r"start: launcher: .*\[policy, exit 65\]"):
             await adapter.call("start", "alice")
     finally:
         policy.write_text(kept)

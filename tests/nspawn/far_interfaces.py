@@ -29,6 +29,7 @@ XML = """<node>
   <property name="TasksCurrent" type="t" access="read"/>
   <property name="ControlGroup" type="s" access="read"/>
   <property name="NRestarts" type="u" access="read"/>
+  <property name="StatusText" type="s" access="read"/>
 </interface>
 <interface name="org.freedesktop.machine1.Manager">
   <method name="GetMachine"><arg type="s"/><arg type="o" direction="out"/></method>

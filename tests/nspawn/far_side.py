@@ -38,6 +38,7 @@ UNLOADED = {
     "TasksCurrent": ("t", 7),
     "ControlGroup": ("s", ""),
     "NRestarts": ("u", 0),
+    "StatusText": ("s", ""),
 }
 
 
@@ -164,6 +165,7 @@ class FarSide:
                 reply()
                 self.begin(unit)
                 self.end(unit, "exit-code", 1, 66)
+                self.set(unit, StatusText="launcher: /b is not there [bundle_missing, exit 66]")
                 end("failed")
             case "canceled" | "timeout" | "dependency" | "skipped" as result:
                 reply()

@@ -1,6 +1,8 @@
 """An agent's limits as systemd takes them."""
 
-from hyperhive.nspawn.launch_limits import properties
+from pathlib import Path
+
+from hyperhive.nspawn.launch_limits import forget, properties
 from hyperhive.protocol.bundle import Limits
 
 LIMITS = Limits(memory_max=2**30, cpu_quota=150, tasks_max=500, io_weight=50)
@@ -26,3 +28,12 @@ def test_what_is_not_limited_any_more_is_taken_back() -> None:
         "MemorySwapMax=0",
         "TasksMax=infinity",
     ]
+
+
+def test_the_limits_of_one_that_is_gone_are_forgotten(tmp_path: Path) -> None:
+    for name in ("alice", "bob"):
+        (tmp_path / f"a@{name}.service.d").mkdir()
+        (tmp_path / f"a@{name}.service.d/50-MemoryMax.conf").touch()
+    for _ in range(2):
+        forget("a@alice.service", str(tmp_path))
+        assert [entry.name for entry in tmp_path.iterdir()] == ["a@bob.service.d"]

@@ -68,7 +68,7 @@ async def test_a_restart_is_another_run(units: Units) -> None:
         ("timeout", Unavailable, "timeout"),
         ("dependency", Unavailable, "dependency"),
         ("skipped", Unavailable, "skipped"),
-        ("refused", Unavailable, "bundle_missing"),
+        ("refused", Unavailable, r"did not start: launcher: /b is not there \[bundle_missing"),
         ("hang", NoAnswer, "not over after 1 s"),
         ("no reply, nothing done", Unavailable, "unseen"),
     ],
