@@ -117,6 +117,7 @@ def a_link_in_the_middle(world: World, bundle: Path) -> None:
         (lambda w, b: os.chown(b, SERVICE_UID, -1), Exit.BUNDLE_UNSAFE),
         (lambda w, b: b.chmod(0o775), Exit.BUNDLE_UNSAFE),
         (lambda w, b: b.chmod(0o757), Exit.BUNDLE_UNSAFE),
+        (lambda w, b: b.chmod(0o1777), Exit.BUNDLE_UNSAFE),
         (lambda w, b: os.chown(w.store, SERVICE_UID, -1), Exit.BUNDLE_UNSAFE),
         (lambda w, b: w.store.chmod(0o777), Exit.BUNDLE_UNSAFE),
         (lambda w, b: w.link("alice").parent.chmod(0o777), Exit.BUNDLE_UNSAFE),
@@ -156,6 +157,11 @@ def text(content: str | bytes) -> Change:
     return replaced(lambda path: path.write_bytes(data))
 
 
+def link_to_good_settings(path: Path) -> None:
+    path.with_name("good.json").write_text("{}")
+    path.symlink_to("good.json")
+
+
 def limits(value: object) -> Change:
     return text(json.dumps({"limits": {"memoryMax": value}}))
 
@@ -167,7 +173,7 @@ def limits(value: object) -> Change:
         replaced(Path.mkdir),
         replaced(os.mkfifo),
         replaced(a_socket),
-        replaced(lambda path: path.symlink_to("/etc/hostname")),
+        replaced(link_to_good_settings),
         replaced(lambda path: path.symlink_to("/dev/zero")),
         lambda w, b: os.chown(b / "agent.json", SERVICE_UID, -1),
         lambda w, b: (b / "agent.json").chmod(0o666),
