@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aiohttp import WSMsgType, web
 
@@ -27,6 +27,8 @@ from hyperhive.protocol.wire import dumps, loads
 PING_SECONDS = 20.0
 """A viewer that does not answer a ping within half of it is gone."""
 CLOSE_SECONDS = 2.0
+SEEN_SECONDS = 5.0
+"""How long a viewer may take to acknowledge the last of the output."""
 _PIECE = 4096
 """Bytes that a terminal takes at once; acknowledged together."""
 
@@ -61,12 +63,16 @@ async def serve(
     await socket.prepare(request)
     try:
         async with terminals.opened(agent, order, where) as terminal:
-            code, said = await _Connection(socket, terminal).run(until)
+            connection = _Connection(socket, terminal)
+            try:
+                code, said = await connection.run(until)
+                if terminals.stopped:
+                    code, said = REFUSED, "the service is stopping"
+                await _close(request, socket, code, said)
+            finally:
+                await connection.end()
     except HiveError as error:
-        code, said = REFUSED, error.message
-    if terminals.stopped:
-        code, said = REFUSED, "the service is stopping"
-    await _close(request, socket, code, said)
+        await _close(request, socket, REFUSED, error.message)
     return socket
 
 
@@ -114,22 +120,27 @@ class _Connection:
         self._shown = _Window()
         self._typed = bytearray()
         self._more = asyncio.Event()
+        self._receiving = asyncio.create_task(_returning(self._receive(), (ENDED, "closed")))
 
     async def run(self, until: Callable[[], Awaitable[str]]) -> tuple[int, str]:
-        """Returns the close code and reason. Raises what the viewer does wrong, as HiveError."""
+        """Returns the close code and reason. Raises what the viewer does wrong, as HiveError.
+
+        It is listened to until `end`.
+        """
         tasks = [
             asyncio.create_task(_returning(self._show(), (ENDED, "the shell has ended"))),
-            asyncio.create_task(_returning(self._receive(), (ENDED, "closed"))),
+            self._receiving,
             asyncio.create_task(_ordered(until)),
         ]
-        writing = asyncio.create_task(self._type())
+        typing = asyncio.create_task(self._type())
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             return next(task for task in tasks if task.done()).result()
         finally:
-            for task in (*tasks, writing):
-                task.cancel()
-            await asyncio.gather(*tasks, writing, return_exceptions=True)
+            await _cancelled(tasks[0], tasks[2], typing)
+
+    async def end(self) -> None:
+        await _cancelled(self._receiving)
 
     async def _show(self) -> None:
         """From the terminal, which is read only when the viewer has room."""
@@ -138,9 +149,16 @@ class _Connection:
                 await self._shown.room(MAX_FRAME)
                 data = await self._terminal.read()
                 if not data:
+                    await self._seen()
                     return
                 self._shown.left -= len(data)
                 await self._socket.send_bytes(data)
+
+    async def _seen(self) -> None:
+        """Closing a connection that has more to be read resets it, and its last words are lost."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SEEN_SECONDS):
+                await self._shown.room(WINDOW)
 
     async def _receive(self) -> None:
         async for message in self._socket:
@@ -171,6 +189,12 @@ class _Connection:
                     await self._terminal.write(data)
                     del self._typed[: len(data)]
                     await self._socket.send_str(dumps({"ack": len(data)}))
+
+
+async def _cancelled(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _returning(work: Awaitable[None], result: T) -> T:

@@ -15,6 +15,7 @@ SOURCES = sorted((ROOT / "hyperhive").rglob("*.py"))
 ALL_PYTHON = [*SOURCES, *sorted((ROOT / "tests").rglob("*.py"))]
 
 PORTS = {"hive.ports", "hive.records", "hive.clock"}
+CLIENT = {"admin.client", "admin.remote_terminal"}
 LEAVES = ("strict_yaml", "pty_stream")
 MAY_IMPORT: dict[str, set[str]] = {
     "protocol": set(),
@@ -24,11 +25,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     **{name: {"protocol", "pty_stream"} | PORTS for name in ("local", "nspawn")},
     **{name: {"protocol", "hive"} | PORTS for name in ("gateway", "terminal_socket")},
     **{name: {"protocol", "hive", "terminal_socket"} | PORTS for name in ("dashboard", "admin")},
-    "cli": {"protocol", "service", "config", "demo", "admin.client"},
+    "cli": {"protocol", "service", "config", "demo"} | CLIENT,
 }
-MAY_IMPORT["service"] = (
-    MAY_IMPORT.keys() - {"cli", "terminal_socket", *LEAVES} | PORTS | {"admin.client"}
-)
+MAY_IMPORT["service"] = MAY_IMPORT.keys() - {"cli", "terminal_socket", *LEAVES} | PORTS | CLIENT
 IMPORTED = sorted(set(MAY_IMPORT).union(*MAY_IMPORT.values()))
 
 MODULE_LINES, FUNCTION_LINES = 300, 60

@@ -5,19 +5,23 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import aiohttp
 
+from hyperhive.admin.remote_terminal import RemoteTerminal
 from hyperhive.protocol.errors import Unavailable, from_json
+from hyperhive.protocol.terminal import MAX_FRAME
 
 _FAILURES = (TimeoutError, aiohttp.ClientError, OSError)
 _MAX_LINE = 1024 * 1024
 """Bytes of the longest event."""
+_PING_SECONDS = 30.0
+_CLOSE_SECONDS = 2.0
 
 CALL_SECONDS = 200.0
 """Longer than the longest verb, a `debug_recv` that waits."""
@@ -82,6 +86,28 @@ class AdminClient(AbstractAsyncContextManager["AdminClient"]):
                 raise NoService(f"the hyperhive service at {self._socket} has ended")
         except _FAILURES as error:
             raise self._no_service(error) from None
+
+    @asynccontextmanager
+    async def terminal(
+        self, name: str, user: str, rows: int, columns: int
+    ) -> AsyncIterator[RemoteTerminal]:
+        """A new terminal of an agent. What is refused is raised by its first `read`."""
+        assert self._session is not None, "use it as an async context manager"
+        try:
+            socket = await self._session.ws_connect(
+                f"http://admin/v1/shell/{name}",
+                params={"user": user, "rows": str(rows), "columns": str(columns)},
+                max_msg_size=MAX_FRAME,
+                heartbeat=_PING_SECONDS,
+                timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_SECONDS),
+            )
+        except _FAILURES as error:
+            raise self._no_service(error) from None
+        terminal = RemoteTerminal(socket)
+        try:
+            yield terminal
+        finally:
+            await terminal.close()
 
     def _unwrap(self, data: bytes) -> dict[str, Any]:
         """The answer, or the error in it as an exception."""

@@ -20,7 +20,7 @@ from typing import Any
 import click
 
 from hyperhive.admin.client import NoService
-from hyperhive.cli import agents, debug, demo, mail, requests, serve, watch
+from hyperhive.cli import agents, debug, demo, mail, requests, serve, shell, watch
 from hyperhive.cli.render import one_line
 from hyperhive.cli.session import DEFAULT_SOCKET, Session
 from hyperhive.protocol.errors import HiveError
@@ -73,6 +73,7 @@ for command in (
     *requests.COMMANDS,
     *watch.COMMANDS,
     *serve.COMMANDS,
+    shell.shell,
     demo.demo,
     debug.debug,
 ):

@@ -1,84 +1,19 @@
-"""The browser's terminal as the server sees it: who may have one, what flows, and how it ends."""
+"""The browser's terminal as the server sees it: who may have one, and how it ends."""
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
-import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
 import pytest
-from aiohttp import WSMsgType, WSServerHandshakeError
+from aiohttp import WSServerHandshakeError
 
 from hyperhive.dashboard import terminal as module
 from hyperhive.hive.terminals import MAX_OPEN, MAX_PER_AGENT
-from hyperhive.protocol.terminal import ENDED, MAX_FRAME, REFUSED, WINDOW
+from hyperhive.protocol.terminal import REFUSED
 from tests.support.swarm import Swarm
-from tests.support.wait import let_time_pass, wait_for
-
-SECONDS = 5.0
-PROMPT = rb"[#$] "
-PATH = "/agents/alice/terminal"
-Client = aiohttp.ClientSession
-
-
-@dataclass
-class Viewer:
-    """What a page would be, acknowledging what it shows unless told otherwise."""
-
-    socket: aiohttp.ClientWebSocketResponse
-    shown: bytes = b""
-    taken: int = 0
-    acknowledges: bool = True
-    owed: int = 0
-
-    async def control(self, **what: object) -> None:
-        await self.socket.send_str(json.dumps(what))
-
-    async def acknowledge(self) -> None:
-        await self.control(ack=self.owed)
-        self.owed = 0
-
-    async def next(self) -> bool:
-        """Take one frame; False at the end."""
-        message = await self.socket.receive(timeout=SECONDS)
-        if message.type is WSMsgType.BINARY:
-            self.shown += message.data
-            self.owed += len(message.data)
-            if self.acknowledges:
-                await self.acknowledge()
-        elif message.type is WSMsgType.TEXT:
-            self.taken += json.loads(message.data)["ack"]
-        return message.type in (WSMsgType.BINARY, WSMsgType.TEXT)
-
-    async def until(self, pattern: bytes) -> re.Match[bytes]:
-        while not (found := re.search(pattern, self.shown, re.DOTALL)):
-            assert await self.next(), (self.socket.close_code, self.shown[-2000:])
-        self.shown = self.shown[found.end() :]
-        return found
-
-    async def type(self, text: str) -> None:
-        await self.socket.send_bytes(text.encode())
-
-    async def end(self) -> tuple[int | None, str]:
-        """Close code and reason."""
-        while True:
-            message = await self.socket.receive(timeout=SECONDS)
-            if message.type is WSMsgType.CLOSE:
-                return message.data, str(message.extra)
-            if message.type in (WSMsgType.CLOSED, WSMsgType.ERROR):
-                return self.socket.close_code, ""
-
-
-@asynccontextmanager
-async def viewing(client: Client, path: str = PATH) -> AsyncIterator[Viewer]:
-    async with client.ws_connect(path, autoclose=False) as socket:
-        yield Viewer(socket)
+from tests.support.viewing import PATH, PROMPT, Client, viewing
+from tests.support.wait import wait_for
 
 
 @pytest.fixture
@@ -184,116 +119,6 @@ async def test_there_is_an_end_to_how_many(running: Swarm, browser: Client) -> N
     assert MAX_PER_AGENT < MAX_OPEN
 
 
-# --- what flows ---
-
-
-async def test_typing_and_seeing(running: Swarm, browser: Client) -> None:
-    async with viewing(browser, f"{PATH}?rows=33&columns=111") as viewer:
-        await viewer.type("stty size\n")
-        await viewer.until(rb"\r33 111\r")
-        await viewer.control(resize=[50, 120])
-        await viewer.type("stty size; exit\n")
-        await viewer.until(rb"\r50 120\r")
-        assert await viewer.end() == (ENDED, "the shell has ended")
-
-
-async def test_a_character_in_two_frames_arrives_whole(running: Swarm, browser: Client) -> None:
-    async with viewing(browser) as viewer:
-        await viewer.until(PROMPT)
-        await viewer.socket.send_bytes(b"echo seen-h\xc3")
-        await viewer.socket.send_bytes(b"\xa9\n")
-        await viewer.until(b"\rseen-h\xc3\xa9\r")
-        await viewer.type(r"printf 'a\303'; sleep 0.2; printf '\251z\n'" + "\n")
-        await viewer.until(b"\ra\xc3\xa9z\r")
-
-
-async def test_a_flood_waits_for_who_does_not_acknowledge(running: Swarm, browser: Client) -> None:
-    async with viewing(browser) as viewer:
-        viewer.acknowledges = False
-        await viewer.type("yes\n")
-        with suppress(TimeoutError):
-            async with asyncio.timeout(1.5):
-                while await viewer.next():
-                    pass
-        assert WINDOW - MAX_FRAME < viewer.owed <= WINDOW
-        await viewer.acknowledge()
-        viewer.acknowledges = True
-        assert await viewer.next()
-        await viewer.type("\x03echo th''ere\n")
-        await viewer.until(b"there")
-
-
-async def test_a_flood_is_not_held_for_who_does_not_read(running: Swarm, browser: Client) -> None:
-    async with viewing(browser) as viewer:
-        before = memory()
-        await viewer.type("yes\n")
-        await let_time_pass(1.0)
-        assert memory() - before < 8 * 2**20
-
-
-async def test_what_is_typed_while_nobody_reads_is_held_within_bounds(
-    running: Swarm, browser: Client
-) -> None:
-    async with viewing(browser) as viewer:
-        await viewer.type("stty raw -echo; echo rea''dy; exec sleep 600\n")
-        await viewer.until(b"ready")
-        for _ in range(8):
-            await viewer.socket.send_bytes(b"x" * (MAX_FRAME - 100))
-        code, reason = await viewer.end()
-    assert (code, "typed ahead" in reason) == (REFUSED, True)
-
-
-async def test_a_big_paste_through_what_echoes_it(running: Swarm, browser: Client) -> None:
-    """Both directions are full at once, and neither waits for the other for ever."""
-    total, piece = 2 * 2**20, 32 * 1024
-    async with viewing(browser) as viewer:
-        await viewer.type("stty raw -echo; echo rea''dy; exec head -c 2097152\n")
-        await viewer.until(b"ready\r?\n")
-        viewer.taken = 0
-        sent = 0
-        while sent < total:
-            await viewer.socket.send_bytes(b"%07d\n" % (sent // piece) * (piece // 8))
-            sent += piece
-            while sent - viewer.taken > WINDOW - piece:
-                assert await viewer.next()
-        while await viewer.next():
-            pass
-        assert viewer.socket.close_code == ENDED
-        assert len(viewer.shown) == total
-        numbers = re.findall(rb"(?:(\d{7})\n){%d}" % (piece // 8), viewer.shown)
-        assert [int(number) for number in numbers] == list(range(total // piece))
-
-
-@pytest.mark.parametrize(
-    "frame",
-    [
-        '{"ack": 262144}',
-        '{"ack": -1}',
-        '{"resize": [0, 5]}',
-        '{"resize": [5]}',
-        "[]",
-        "{",
-        '{"a": 1}',
-    ],
-)
-async def test_a_wrong_frame_ends_it_with_the_reason(
-    running: Swarm, browser: Client, frame: str
-) -> None:
-    async with viewing(browser) as viewer:
-        await viewer.until(PROMPT)
-        await viewer.control(resize=[10, 10])
-        await viewer.socket.send_str(frame)
-        code, reason = await viewer.end()
-    assert code == REFUSED
-    assert reason
-
-
-async def test_a_frame_too_long_ends_it(running: Swarm, browser: Client) -> None:
-    async with viewing(browser) as viewer:
-        await viewer.socket.send_bytes(b"x" * (MAX_FRAME + 1))
-        assert (await viewer.end())[0] == 1009
-
-
 # --- ends ---
 
 
@@ -366,8 +191,3 @@ async def test_nothing_is_left_open(running: Swarm, browser: Client) -> None:
     for _ in range(10):
         await once()
     await wait_for(lambda: len(os.listdir("/proc/self/fd")) <= before or None)
-
-
-def memory() -> int:
-    """Resident bytes of this process."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
