@@ -48,11 +48,15 @@ class Machines:
                 return Machine(name, unit, leader)
         raise Unavailable(f"systemd-machined did not tell the unit of {name}")
 
-    async def check_free(self, agent: str, unit: str) -> None:
-        """Raises Unavailable when somebody else's machine has the name of this agent's."""
-        machine = await self.find(agent)
-        if machine is not None and machine.unit != unit:
-            raise Unavailable(
-                f"a machine named {machine.name} runs as {machine.unit}, which is not hyperhive's; "
-                "end it, or give it another name"
-            )
+    async def taken(self, agent: str, unit: str) -> str:
+        """Says whose machine has the name of this agent's; empty when it is free, or not known."""
+        try:
+            machine = await self.find(agent)
+        except Unavailable:
+            return ""
+        if machine is None or machine.unit == unit:
+            return ""
+        return (
+            f"a machine named {machine.name} runs as {machine.unit}, which is not hyperhive's; "
+            "end it, or give it another name"
+        )

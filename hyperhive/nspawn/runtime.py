@@ -14,12 +14,13 @@ from pathlib import Path
 
 from hyperhive.hive.ports import Ended, Invocation, Terminal, TerminalUser, Usage
 from hyperhive.hive.records import Agent
-from hyperhive.nspawn import journal, shell
+from hyperhive.nspawn import journal
 from hyperhive.nspawn.bundles import Bundles
 from hyperhive.nspawn.lasting import LastingBus
 from hyperhive.nspawn.launches import Launches
 from hyperhive.nspawn.lives import Lives
 from hyperhive.nspawn.machines import Machines
+from hyperhive.nspawn.shell import Shells
 from hyperhive.nspawn.units import PURGE_SECONDS, Units, agent_unit, purge_unit
 from hyperhive.protocol.errors import Unavailable
 from hyperhive.protocol.model import check_name
@@ -47,6 +48,7 @@ class NspawnRuntime:
         self._launches = launches
         self._units = Units(bus)
         self._machines = Machines(bus)
+        self._shells = Shells(bus)
         self._lives = Lives(self._units, self._tell)
         self._listeners: list[Callable[[Ended], None]] = []
         self._acting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -93,17 +95,24 @@ class NspawnRuntime:
         async with self._acting[agent.name]:
             state = await self._lives.look(agent.name)
             if state.active != "active":
-                await self._machines.check_free(agent.name, agent_unit(agent.name))
                 await asyncio.to_thread(self._bundles.ensure, agent.name)
-                try:
-                    await self._units.start(agent_unit(agent.name))
-                finally:
-                    with suppress(Unavailable):  # told by a later look
-                        await self._lives.look(agent.name)
+                await self._start(agent.name)
             invocation = self._lives.alive.get(agent.name)
             if invocation is None:
                 raise Unavailable(f"{agent.name} ended as soon as it was up; see its log")
             return invocation
+
+    async def _start(self, name: str) -> None:
+        try:
+            await self._units.start(agent_unit(name))
+        except Unavailable:
+            # Not before: a machined that hangs would keep every agent from starting.
+            if taken := await self._machines.taken(name, agent_unit(name)):
+                raise Unavailable(taken) from None
+            raise
+        finally:
+            with suppress(Unavailable):  # told by a later look
+                await self._lives.look(name)
 
     async def stop(self, agent: str, invocation: str | None = None) -> None:
         async with self._acting[agent]:
@@ -131,10 +140,10 @@ class NspawnRuntime:
     async def open_terminal(
         self, agent: str, user: TerminalUser, rows: int, columns: int
     ) -> Terminal:
-        machine = await self._machines.find(agent)
-        if machine is None or machine.unit != agent_unit(agent):
+        run = self._lives.alive.get(check_name(agent))
+        if run is None:
             raise Unavailable(f"{agent} does not run")
-        return await shell.open_terminal(self._bus, agent, user, rows, columns)
+        return await self._shells.open(run, user, rows, columns)
 
     def peer_allowed(self, agent: str, uid: int) -> bool:
         return self._launches.peer_allowed(check_name(agent), uid)

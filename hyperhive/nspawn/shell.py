@@ -5,41 +5,68 @@ from __future__ import annotations
 import asyncio
 import os
 
-from hyperhive.hive.ports import Terminal, TerminalUser
+from hyperhive.hive.ports import Invocation, Terminal, TerminalUser
 from hyperhive.nspawn.failures import NoAnswer
+from hyperhive.nspawn.jobs import SYSTEMD, read_property, unit_path
 from hyperhive.nspawn.lasting import LastingBus
 from hyperhive.nspawn.machines import MANAGER, machine_name
+from hyperhive.nspawn.units import agent_unit
 from hyperhive.protocol.errors import Unavailable
 from hyperhive.pty_stream import PtyStream
 
 OPEN_SECONDS = 8.0
-"""A frozen container never answers; machined gives up on it later, to nobody."""
+DEAF_SECONDS = 100.0
+"""machined waits 90 s for a container that does not answer, and meanwhile for nothing else."""
 _LOGIN_SHELL: tuple[str, list[str]] = ("", [])
 _ENVIRONMENT = ["TERM=xterm-256color", "COLORTERM=truecolor"]
 
 
-async def open_terminal(
-    bus: LastingBus, agent: str, user: TerminalUser, rows: int, columns: int
-) -> Terminal:
-    """A login shell of that user. Raises Unavailable within `OPEN_SECONDS`.
+class Shells:
+    """Whatever asks machined for a shell lets the container stop machined for all: see `open`."""
 
-    machined answers with our end of the pseudo-terminal, which lies in the container; when we
-    close it the shell is hung up, and its unit inside ends.
-    """
-    wanted = (machine_name(agent), user, *_LOGIN_SHELL, _ENVIRONMENT)
-    try:
+    def __init__(self, bus: LastingBus) -> None:
+        self._bus = bus
+        self._deaf: dict[str, float] = {}
+        """Until when (monotonic) a run, by its invocation, is not asked again."""
+
+    async def open(self, run: Invocation, user: TerminalUser, rows: int, columns: int) -> Terminal:
+        """A login shell of that user. Raises Unavailable within 10 s.
+
+        machined answers with our end of the pseudo-terminal, which lies in the container; when we
+        close it the shell is hung up, and its unit inside ends.
+        """
+        now = asyncio.get_running_loop().time()
+        self._deaf = {run: until for run, until in self._deaf.items() if until > now}
+        if run.id in self._deaf:
+            seconds = self._deaf[run.id] - now
+            raise Unavailable(f"{run.agent} did not open a shell; wait {seconds:.0f} s, or restart")
+        await self._check_not_frozen(run.agent)
+        try:
+            descriptors = await self._ask(run.agent, user)
+        except (TimeoutError, NoAnswer):
+            self._deaf[run.id] = now + DEAF_SECONDS
+            raise Unavailable(
+                f"{run.agent} did not open a shell within {OPEN_SECONDS:g} s; it may be stopped or "
+                "overloaded: restart it"
+            ) from None
+        terminal = _terminal(run.agent, descriptors)
+        terminal.resize(rows, columns)
+        return terminal
+
+    async def _ask(self, agent: str, user: TerminalUser) -> list[int]:
+        wanted = (machine_name(agent), user, *_LOGIN_SHELL, _ENVIRONMENT)
         async with asyncio.timeout(OPEN_SECONDS):
-            _, descriptors = await bus.call_for_descriptors(
+            _, descriptors = await self._bus.call_for_descriptors(
                 MANAGER, "OpenMachineShell", ("(sssasas)", wanted), "(hs)", OPEN_SECONDS
             )
-    except (TimeoutError, NoAnswer):
-        raise Unavailable(
-            f"{agent} did not open a shell within {OPEN_SECONDS:g} s; it may be frozen or "
-            "overloaded: restart it"
-        ) from None
-    terminal = _terminal(agent, descriptors)
-    terminal.resize(rows, columns)
-    return terminal
+        return descriptors
+
+    async def _check_not_frozen(self, agent: str) -> None:
+        """Only frozen from outside; who is root inside can hide that."""
+        path, unit = unit_path(agent_unit(agent)), f"{SYSTEMD}.Unit"
+        state = await read_property(self._bus, path, unit, "FreezerState", timeout=1.0)
+        if state != "running":
+            raise Unavailable(f"{agent} is {state}; `systemctl thaw {agent_unit(agent)}` ends that")
 
 
 def _terminal(agent: str, descriptors: list[int]) -> PtyStream:

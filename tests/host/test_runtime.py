@@ -154,7 +154,7 @@ async def test_a_name_that_somebody_else_took(adapter: Driven, hive: Hosted) -> 
         with pytest.raises(Refused, match=r"h-alice runs as squatter\.service"):
             await adapter.call("start", "alice")
         assert hive.machines() == {"h-alice"}
-        assert adapter.ends == []
+        assert hive.host.run(["systemctl", "is-active", "squatter"]).stdout == "active\n"
     finally:
         hive.host.run(["systemctl", "stop", "squatter"])
     await wait_for(lambda: not hive.machines(), 10)

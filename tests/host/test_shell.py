@@ -11,6 +11,8 @@ from tests.host.driving import Driven, Refused, driven
 from tests.host.hosted import Hosted
 from tests.support.wait import wait_for
 
+ALICE = "hyperhive-agent@alice.service"
+
 
 @pytest.fixture
 async def adapter(nested: NestedHost) -> AsyncIterator[Driven]:
@@ -61,18 +63,35 @@ async def test_no_shell_without_its_container(adapter: Driven) -> None:
         await adapter.call("shell", "bob", "agent", "id")
 
 
-async def test_a_frozen_container_is_told_within_ten_seconds(
+async def test_a_container_that_is_frozen_from_outside(adapter: Driven, nested: NestedHost) -> None:
+    nested.run(["systemctl", "freeze", ALICE])
+    try:
+        with pytest.raises(Refused, match="alice is frozen") as refused:
+            await adapter.call("shell", "alice", "agent", "id")
+        assert refused.value.seconds < 2
+    finally:
+        nested.run(["systemctl", "thaw", ALICE])
+    assert "uid=1000" in await adapter.call("shell", "alice", "agent", "id")
+
+
+async def test_one_that_freezes_itself_is_told_within_ten_seconds(
     adapter: Driven, nested: NestedHost
 ) -> None:
-    unit = "hyperhive-agent@alice.service"
     before = await adapter.call("descriptors")
-    nested.run(["systemctl", "freeze", unit])
+    group = Hosted(nested).unit("alice", "ControlGroup")["ControlGroup"]
+    freezer = nested.path(f"/sys/fs/cgroup{group}/payload/cgroup.freeze")
+    freezer.write_text("1")
     try:
-        with pytest.raises(Refused, match="it may be frozen") as refused:
+        with pytest.raises(Refused, match="it may be stopped or overloaded") as refused:
             await adapter.call("shell", "alice", "agent", "id")
         assert refused.value.seconds < 10
+        with pytest.raises(Refused, match="did not open a shell; wait") as again:
+            await adapter.call("shell", "alice", "agent", "id")
+        assert again.value.seconds < 1
+        assert await adapter.call("running")
     finally:
-        nested.run(["systemctl", "thaw", unit])
-    assert await adapter.call("running")
+        freezer.write_text("0")
+    await adapter.call("stop", "alice")
+    await adapter.call("start", "alice")
     assert "uid=1000" in await adapter.call("shell", "alice", "agent", "id")
     assert await adapter.call("descriptors") == before

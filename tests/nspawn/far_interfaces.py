@@ -18,6 +18,7 @@ XML = """<node>
   <property name="InactiveExitTimestamp" type="t" access="read"/>
   <property name="InactiveExitTimestampMonotonic" type="t" access="read"/>
   <property name="ActiveEnterTimestampMonotonic" type="t" access="read"/>
+  <property name="FreezerState" type="s" access="read"/>
   <property name="Job" type="(uo)" access="read"/>
 </interface>
 <interface name="org.freedesktop.systemd1.Service">

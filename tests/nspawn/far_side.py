@@ -29,6 +29,7 @@ UNLOADED = {
     "InactiveExitTimestamp": ("t", 0),
     "InactiveExitTimestampMonotonic": ("t", 0),
     "ActiveEnterTimestampMonotonic": ("t", 0),
+    "FreezerState": ("s", "running"),
     "Job": ("(uo)", (0, "/")),
     "Result": ("s", "success"),
     "ExecMainCode": ("i", 0),

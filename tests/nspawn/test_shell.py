@@ -7,57 +7,71 @@ import time
 
 import pytest
 
+from hyperhive.hive.ports import Invocation
 from hyperhive.nspawn import shell
 from hyperhive.nspawn.lasting import LastingBus
 from hyperhive.nspawn.machines import Machines
-from hyperhive.nspawn.shell import open_terminal
+from hyperhive.nspawn.shell import Shells
 from hyperhive.protocol.errors import InvalidField, Unavailable
 from tests.nspawn.private_bus import ALICE, Control, open_descriptors
 from tests.nspawn.test_units import HOSTILE
 from tests.support.wait import let_time_pass, wait_for
 
+RUN = Invocation("alice", "1" * 32, 0.0)
 
-async def test_a_terminal_is_opened_and_closed(bus: LastingBus, control: Control) -> None:
+
+@pytest.fixture
+def shells(bus: LastingBus) -> Shells:
+    return Shells(bus)
+
+
+async def test_a_terminal_is_opened_and_closed(shells: Shells, control: Control) -> None:
     before = open_descriptors()
-    terminal = await open_terminal(bus, "alice", "agent", 24, 80)
+    terminal = await shells.open(RUN, "agent", 24, 80)
     assert await asyncio.wait_for(terminal.read(), 2) == b"$ "
     await terminal.close()
     await terminal.close()
-    assert open_descriptors() == before
+    await wait_for(lambda: open_descriptors() <= before)
     environment = "['TERM=xterm-256color', 'COLORTERM=truecolor']"
     wanted = f"OpenMachineShell h-alice agent  [] {environment}"
     assert await control.calls("OpenMachineShell") == [wanted]
 
 
 @pytest.mark.parametrize("how", ["none", "two"])
-async def test_not_one_descriptor(bus: LastingBus, control: Control, how: str) -> None:
+async def test_not_one_descriptor(shells: Shells, control: Control, how: str) -> None:
     before = open_descriptors()
     await control.next(how)
     with pytest.raises(Unavailable, match="gave no terminal of alice"):
-        await open_terminal(bus, "alice", "agent", 24, 80)
-    assert open_descriptors() == before
+        await shells.open(RUN, "agent", 24, 80)
+    await wait_for(lambda: open_descriptors() <= before)
 
 
 @pytest.mark.parametrize("how", ["frozen", "late"])
 async def test_one_that_does_not_answer(
-    bus: LastingBus, control: Control, monkeypatch: pytest.MonkeyPatch, how: str
+    shells: Shells, control: Control, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     monkeypatch.setattr(shell, "OPEN_SECONDS", 0.3)
     before = open_descriptors()
     await control.next(how)
     begun = time.monotonic()
-    with pytest.raises(Unavailable, match=r"did not open a shell within 0.3 s; it may be frozen"):
-        await open_terminal(bus, "alice", "agent", 24, 80)
+    with pytest.raises(Unavailable, match=r"did not open a shell within 0\.3 s; it may be stopped"):
+        await shells.open(RUN, "agent", 24, 80)
     assert time.monotonic() - begun < 1
     await let_time_pass(0.8)  # until the late answer is here
     await control.calls("")
     await wait_for(lambda: open_descriptors() <= before)
+    # machined would wait again, and everybody else for machined.
+    with pytest.raises(Unavailable, match=r"wait \d\d+ s, or restart"):
+        await shells.open(RUN, "agent", 24, 80)
+    assert len(await control.calls("OpenMachineShell")) == 1
+    another = await shells.open(Invocation("alice", "2" * 32, 0.0), "agent", 24, 80)
+    await another.close()
 
 
-async def test_one_that_nobody_waits_for(bus: LastingBus, control: Control) -> None:
+async def test_one_that_nobody_waits_for(shells: Shells, control: Control) -> None:
     before = open_descriptors()
     await control.next("late")
-    opening = asyncio.create_task(open_terminal(bus, "alice", "agent", 24, 80))
+    opening = asyncio.create_task(shells.open(RUN, "agent", 24, 80))
     await wait_for(lambda: control.calls("OpenMachineShell"))
     opening.cancel()
     await asyncio.wait([opening])
@@ -71,7 +85,7 @@ async def test_only_names_of_agents_reach_machined(
     bus: LastingBus, control: Control, name: str
 ) -> None:
     with pytest.raises(InvalidField):
-        await open_terminal(bus, name, "agent", 24, 80)
+        await Shells(bus).open(Invocation(name, "1" * 32, 0.0), "agent", 24, 80)
     with pytest.raises(InvalidField):
         await Machines(bus).find(name)
     assert await control.calls("OpenMachineShell") == await control.calls("GetMachine") == []
@@ -83,7 +97,7 @@ async def test_whose_machine_it_is(bus: LastingBus) -> None:
     assert found is not None
     assert (found.name, found.unit, found.leader) == ("h-alice", ALICE, 4711)
     assert await machines.find("nobody") is None
-    await machines.check_free("alice", ALICE)
-    await machines.check_free("nobody", "hyperhive-agent@nobody.service")
-    with pytest.raises(Unavailable, match=r"h-bob runs as foreign\.service, which is not hyper"):
-        await machines.check_free("bob", "hyperhive-agent@bob.service")
+    assert await machines.taken("alice", ALICE) == ""
+    assert await machines.taken("nobody", "hyperhive-agent@nobody.service") == ""
+    taken = await machines.taken("bob", "hyperhive-agent@bob.service")
+    assert "h-bob runs as foreign.service, which is not hyperhive's" in taken
