@@ -8,6 +8,7 @@ import pytest
 
 from nested.__main__ import opened
 from nested.host import NestedHost
+from tests.host.contained import Contained, contained
 
 CLONE = Path(__file__).parents[2]
 NEWER = Path("/var/cache/hyperhive/debian-13")
@@ -31,3 +32,10 @@ def newer() -> Iterator[NestedHost]:
     """As `nested`, with a newer systemd."""
     with opened(CLONE, sys.executable, NEWER) as host:
         yield host
+
+
+@pytest.fixture(scope="module")
+def inside(nested: NestedHost) -> Iterator[Contained]:
+    """Two agents in containers, for attempts from inside."""
+    with contained(nested) as agents:
+        yield agents
