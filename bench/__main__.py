@@ -6,10 +6,11 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 
-from bench import durable_send, first_token, idle_links, latency, turns
+from bench import containers, durable_send, first_token, idle_links, latency, turns
 from bench.result import Result
 
 BENCHES: dict[str, Callable[[], Awaitable[list[Result]]]] = {
+    "containers": containers.run,
     "durable_send": durable_send.run,
     "first_token": first_token.run,
     "idle_links": idle_links.run,
