@@ -58,7 +58,10 @@ async def serve(
     """
     order = order_of(request)
     socket = web.WebSocketResponse(
-        heartbeat=PING_SECONDS, timeout=CLOSE_SECONDS, max_msg_size=MAX_FRAME, compress=False
+        heartbeat=PING_SECONDS,
+        timeout=CLOSE_SECONDS,
+        max_msg_size=MAX_FRAME + 1,  # aiohttp refuses what is as long
+        compress=False,
     )
     await socket.prepare(request)
     try:

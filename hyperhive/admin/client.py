@@ -97,7 +97,7 @@ class AdminClient(AbstractAsyncContextManager["AdminClient"]):
             socket = await self._session.ws_connect(
                 f"http://admin/v1/shell/{name}",
                 params={"user": user, "rows": str(rows), "columns": str(columns)},
-                max_msg_size=MAX_FRAME,
+                max_msg_size=MAX_FRAME + 1,  # aiohttp refuses what is as long
                 heartbeat=_PING_SECONDS,
                 timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_SECONDS),
             )

@@ -12,7 +12,7 @@ from hyperhive.dashboard import terminal as module
 from hyperhive.hive.terminals import MAX_OPEN, MAX_PER_AGENT
 from hyperhive.protocol.terminal import REFUSED
 from tests.support.swarm import Swarm
-from tests.support.viewing import PATH, PROMPT, Client, viewing
+from tests.support.viewing import PATH, PROMPT, Client, Viewer, viewing
 from tests.support.wait import wait_for
 
 
@@ -109,11 +109,13 @@ async def test_opening_is_audited(running: Swarm, browser: Client) -> None:
 async def test_there_is_an_end_to_how_many(running: Swarm, browser: Client) -> None:
     async with viewing(browser) as first:
         await first.until(PROMPT)
-        others = [await browser.ws_connect(PATH) for _ in range(MAX_PER_AGENT - 1)]
+        others = [Viewer(await browser.ws_connect(PATH)) for _ in range(MAX_PER_AGENT - 1)]
+        for viewer in others:
+            await viewer.until(PROMPT)
         async with viewing(browser) as viewer:
             assert (await viewer.end())[1].startswith(f"alice has {MAX_PER_AGENT} open terminals")
-        for socket in others:
-            await socket.close()
+        for viewer in others:
+            await viewer.socket.close()
         async with viewing(browser) as viewer:
             await viewer.until(PROMPT)
     assert MAX_PER_AGENT < MAX_OPEN
@@ -167,7 +169,7 @@ async def test_a_session_that_expires_ends_it(
         await viewer.until(PROMPT)
         running.clock.forward(31 * 86_400)
         assert await viewer.end() == (REFUSED, "you are logged out")
-        assert not shells(running)
+        await wait_for(lambda: not shells(running) or None)
 
 
 async def test_the_service_ends_them_all(running: Swarm, browser: Client) -> None:
@@ -175,7 +177,7 @@ async def test_the_service_ends_them_all(running: Swarm, browser: Client) -> Non
         await viewer.until(PROMPT)
         await running.terminals.close()
         assert await viewer.end() == (REFUSED, "the service is stopping")
-        assert not shells(running)
+        await wait_for(lambda: not shells(running) or None)
         async with viewing(browser) as late:
             assert await late.end() == (REFUSED, "the service is stopping")
 
