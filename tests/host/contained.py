@@ -48,9 +48,8 @@ class Contained:
         """What it wrote. As `machinectl shell` does, the container's own PID 1 starts it, so that
         it has the filters, bounds and limits of everything in there.
         """
-        inside = ["systemd-run", f"--machine=h-{agent}", f"--uid={user}", "--service-type=exec"]
         done = subprocess.run(
-            self.host.command([*inside, "--quiet", "--pipe", "--wait", "--collect", "--", *argv]),
+            self._command(user, argv, agent),
             env=ENVIRONMENT,
             input=given,
             capture_output=True,
@@ -61,6 +60,28 @@ class Contained:
         if check and done.returncode:
             raise AssertionError(f"{argv} failed: {output}\n{done.stderr.decode()}")
         return output
+
+    @contextlib.contextmanager
+    def running(
+        self, user: str, argv: Sequence[str], given: bytes = b"", agent: str = "alice"
+    ) -> Iterator[None]:
+        """The same beside others; it has to end when its input does."""
+        with subprocess.Popen(
+            self._command(user, argv, agent),
+            env=ENVIRONMENT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            assert process.stdin is not None
+            process.stdin.write(given)
+            process.stdin.flush()
+            yield
+
+    def _command(self, user: str, argv: Sequence[str], agent: str) -> list[str]:
+        inside = ["systemd-run", f"--machine=h-{agent}", f"--uid={user}", "--service-type=exec"]
+        quiet = ["--quiet", "--pipe", "--wait", "--collect", "--"]
+        return self.host.command([*inside, *quiet, *argv])
 
     def attempt(
         self, user: str, module: str, agent: str = "alice", **arguments: Any
