@@ -174,6 +174,20 @@ def test_a_required_tier_may_not_skip(inner: InnerRun) -> None:
     result.stdout.fnmatch_lines(["*tier here is required*not in the mood*"])
 
 
+def test_a_required_tier_does_not_require_others(inner: InnerRun) -> None:
+    tests = """
+        import pytest
+
+        @pytest.mark.here
+        @pytest.mark.away
+        def test_both():
+            raise AssertionError("ran")
+    """
+    result = inner(TIERS, tests, "--require", "here")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["away: 1 test: no such device"])
+
+
 def test_an_unknown_tier_is_refused(inner: InnerRun) -> None:
     result = inner(TIERS, TIERED, "--require", "heer")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
