@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable
 from enum import IntEnum
 
-
 PROGRAMS = ("launcher", "purge")
 _LONGEST = 2000
 """Bytes of a line; systemd takes at most 4096 of a notification."""

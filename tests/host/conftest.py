@@ -1,7 +1,7 @@
 """A nested host for all tests of this folder, with hyperhive installed and not started."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -39,3 +39,14 @@ def inside(nested: NestedHost) -> Iterator[Contained]:
     """Two agents in containers, for attempts from inside."""
     with contained(nested) as agents:
         yield agents
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Shows a figure that was measured, whatever comes of the test."""
+
+    def show(line: str) -> None:
+        with capsys.disabled():
+            sys.stdout.write(f"\n{line} ")
+
+    return show

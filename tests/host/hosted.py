@@ -91,6 +91,10 @@ class Hosted:
         lines = self.host.run([*show, *(f"--property={p}" for p in properties)]).stdout
         return dict(line.split("=", 1) for line in lines.splitlines())
 
+    def service(self, *properties: str) -> dict[str, str]:
+        show = ["systemctl", "show", "hyperhive", *(f"--property={p}" for p in properties)]
+        return dict(line.split("=", 1) for line in self.host.run(show).stdout.splitlines())
+
     def machines(self) -> set[str]:
         lines = self.host.run(["machinectl", "list", "--no-legend"]).stdout.splitlines()
         return {line.split()[0] for line in lines if line.startswith("h-")}
