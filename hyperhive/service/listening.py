@@ -105,7 +105,9 @@ async def _listen(runner: web.AppRunner, path: Path) -> None:
 def _admit_admins(path: Path) -> None:
     try:
         group = grp.getgrnam(ADMIN_GROUP).gr_gid
-        os.chown(path, -1, group)
+        # From a directory that gives its own group on, we need not be a member of it.
+        if path.stat().st_gid != group:
+            os.chown(path, -1, group)
         path.chmod(0o660)
     except KeyError:
         pass  # no such group here: the socket is its owner's alone

@@ -53,6 +53,25 @@ async def test_a_group_that_cannot_be_given(
     assert "stays its owner's" in caplog.text
 
 
+@pytest.mark.root
+async def test_a_group_that_the_directory_gives(
+    socket_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As tmpfiles makes it: setgid, of a group that the service is no member of."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    group = next(g for g in grp.getgrall() if g.gr_gid not in (0, *os.getgroups()))
+    os.chown(socket_dir, -1, group.gr_gid)
+    socket_dir.chmod(0o2710)
+    monkeypatch.setattr(listening, "ADMIN_GROUP", group.gr_name)
+    monkeypatch.setattr(os, "chown", refuse)
+    async with listening.on_socket(web.Application(), socket_dir / "admin.sock"):
+        found = (socket_dir / "admin.sock").stat()
+        assert (found.st_gid, found.st_mode & 0o777) == (group.gr_gid, 0o660)
+
+
 async def _hello(_: web.Request) -> web.Response:
     return web.Response(text="hello")
 
