@@ -120,6 +120,6 @@ def _mounts() -> dict[str, str]:
     """
     if os.geteuid() != 0:
         return {}
-    root = os.environ.get("PYTEST_DEBUG_TEMPROOT", "/")
+    root = os.environ.get("HIVE_TEST_ROOT", "/")
     lines = [line.split(" ") for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     return {fields[0]: fields[4] for fields in lines if fields[4].startswith(root)}
