@@ -45,7 +45,7 @@ async def test_a_group_that_cannot_be_given(
     def refuse(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(listening, "ADMIN_GROUP", grp.getgrall()[0].gr_name)
+    monkeypatch.setattr(listening, "ADMIN_GROUP", _foreign_group().gr_name)
     monkeypatch.setattr(os, "chown", refuse)
     with caplog.at_level(logging.WARNING):
         async with listening.on_socket(web.Application(), socket_dir / "admin.sock"):
@@ -62,7 +62,7 @@ async def test_a_group_that_the_directory_gives(
     def refuse(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    group = next(g for g in grp.getgrall() if g.gr_gid not in (0, *os.getgroups()))
+    group = _foreign_group()
     os.chown(socket_dir, -1, group.gr_gid)
     socket_dir.chmod(0o2710)
     monkeypatch.setattr(listening, "ADMIN_GROUP", group.gr_name)
@@ -70,6 +70,10 @@ async def test_a_group_that_the_directory_gives(
     async with listening.on_socket(web.Application(), socket_dir / "admin.sock"):
         found = (socket_dir / "admin.sock").stat()
         assert (found.st_gid, found.st_mode & 0o777) == (group.gr_gid, 0o660)
+
+
+def _foreign_group() -> grp.struct_group:
+    return next(g for g in grp.getgrall() if g.gr_gid not in (os.getegid(), *os.getgroups()))
 
 
 async def _hello(_: web.Request) -> web.Response:
