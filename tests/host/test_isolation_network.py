@@ -17,7 +17,7 @@ MODULE = "tests.host.attempts_network"
 LOOPBACK = ("127.0.0.1", "127.0.0.2", "::1")
 STREAM = socket.SOCK_STREAM
 ABSTRACT = "hyperhive-test-listener"
-REFUSALS = {"ECONNREFUSED", "ENETUNREACH", "EADDRNOTAVAIL", "EPERM", "EACCES", "EAFNOSUPPORT"}
+REFUSALS = {"ECONNREFUSED", "ENETUNREACH", "EADDRNOTAVAIL", "EPERM", "ENOENT", "EAFNOSUPPORT"}
 
 
 class Listeners(threading.Thread):
