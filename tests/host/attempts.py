@@ -80,7 +80,8 @@ def call(name: str, *arguments: int | bytes | None) -> int:
     else:
         result = int(libc.syscall(ctypes.c_long(number), *values))
     if result < 0:
-        raise OSError(ctypes.get_errno(), name)
+        shown = [a.decode(errors="replace") for a in arguments if isinstance(a, bytes)]
+        raise OSError(ctypes.get_errno(), name, " ".join(shown))
     return result
 
 

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from functools import partial
 
 from tests.host.attempts import Attempt, mount
 
-FRESH = "/tmp/fresh"
-"""Where root mounts what it sees at the usual places read-only."""
 TOPS = {"proc": "/proc", "sysfs": "/sys", "cgroup2": "/sys/fs/cgroup"}
 
 
 def attempts(*, fresh: bool) -> dict[str, Attempt]:
     """With `fresh` in mounts of one's own. A name is the kind of file system and a path in it."""
     made: dict[str, Attempt] = {}
+    place = tempfile.mkdtemp()
     for kind, usual in TOPS.items():
-        top = f"{FRESH}/{kind}" if fresh else usual
+        top = f"{place}/{kind}" if fresh else usual
         if fresh:
             mount(kind, top)
         made |= {kind + path[len(top) :]: partial(order, path) for path in files(kind, top)}
     if fresh:
         for controller in controllers():
-            top = f"{FRESH}/{controller}"
+            top = f"{place}/{controller}"
             mount("cgroup", top, data=controller)
-            made |= {f"v1{path[len(FRESH) :]}": partial(order, path) for path in files("v1", top)}
+            made |= {f"v1{path[len(place) :]}": partial(order, path) for path in files("v1", top)}
     return made
 
 

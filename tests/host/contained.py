@@ -84,12 +84,12 @@ class Contained:
         return self.host.command([*inside, *quiet, *argv])
 
     def attempt(
-        self, user: str, module: str, agent: str = "alice", **arguments: Any
+        self, user: str, module: str, within: Sequence[str] = (), **arguments: Any
     ) -> dict[str, str]:
-        """What becomes of the module's attempts in the container."""
+        """What becomes of the module's attempts in alice's container, run by a command `within`."""
         argv = [_ZIP.format(user), module, json.dumps(arguments)]
-        shell = ["/bin/sh", "-c", _UNPACK, sys.executable, *argv]
-        return _read(self.run(user, shell, agent=agent, given=_packed(module)))
+        shell = [*within, "/bin/sh", "-c", _UNPACK, sys.executable, *argv]
+        return _read(self.run(user, shell, given=_packed(module)))
 
     def attempt_outside(self, module: str, **arguments: Any) -> dict[str, str]:
         """The same as root of the nested host, where they succeed unless an attempt is wrong."""

@@ -18,6 +18,11 @@ LOCKED = {"EINVAL"}
 """What umount(2) says of a mount that came with the namespace."""
 ABSENT = {"ENODEV"}
 """A file system that this kernel does not have."""
+ANEW = (
+    *("unshare", "--user", "--map-root-user", "--mount", "--net", "--ipc", "--uts", "--cgroup"),
+    *("--pid", "--fork", "--kill-child"),
+)
+"""In namespaces of one's own, where everybody has every capability (user_namespaces(7))."""
 HARMLESS = (
     "make kmsg",
     "bpf",
@@ -46,9 +51,10 @@ def test_the_attempts_succeed_outside(inside: Contained) -> None:
     assert not_done(inside.attempt_outside(MODULE, only=HARMLESS)) == {}
 
 
+@pytest.mark.parametrize("within", [(), ANEW], ids=["there", "anew"])
 @pytest.mark.parametrize("user", USERS)
-def test_the_kernel_refuses(inside: Contained, user: str) -> None:
-    outcomes = inside.attempt(user, MODULE)
+def test_the_kernel_refuses(inside: Contained, user: str, within: tuple[str, ...]) -> None:
+    outcomes = inside.attempt(user, MODULE, within)
     left = not_refused(outcomes, REFUSALS)
     left = {n: o for n, o in left.items() if not (n.startswith("unmount") and o in LOCKED)}
     assert {n: o for n, o in left.items() if not (n.startswith("mount") and o in ABSENT)} == {}
@@ -62,6 +68,15 @@ def test_no_knob_but_its_own(inside: Contained, user: str) -> None:
     assert [name for name in taken if not OWN_KNOBS.fullmatch(name)] == []
     if user == "agent":
         assert [name for name in taken if name.startswith("cgroup2")] == []
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_no_knob_in_namespaces_anew(inside: Contained, user: str) -> None:
+    outcomes = inside.attempt(user, KNOBS, ANEW, fresh=True)
+    taken = [name for name, outcome in outcomes.items() if outcome == "done"]
+    # All of cgroup2 there is below the cgroup of the attempt itself, which is its user's.
+    others = [name for name in taken if not name.startswith("cgroup2/")]
+    assert [name for name in others if not OWN_KNOBS.fullmatch(name)] == []
 
 
 def test_root_outside_has_knobs(inside: Contained) -> None:
