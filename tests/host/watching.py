@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
@@ -19,10 +20,13 @@ class Watch:
 
     def __init__(self) -> None:
         self.events: list[Event] = []
+        self.when: dict[int, float] = {}
+        """Wall time at which each came, by its number."""
         self._news = asyncio.Event()
 
     async def follow(self, client: AdminClient, after: int) -> None:
         async for event in client.events(after):
+            self.when[event["seq"]] = time.time()
             self.events.append(event)
             self._news.set()
 
