@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import http.server
 import sys
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -17,8 +15,8 @@ from nested.host import NestedHost
 from tests.host.conftest import CLONE
 from tests.host.hosted import STATE, Hosted, hosted, start
 from tests.service.conftest import SCENARIO, mail_from
-from tests.service.test_egress import Hello
 from tests.support import near_internet
+from tests.support.hello_server import hello_server
 
 pytestmark = pytest.mark.claude
 
@@ -28,15 +26,8 @@ DROP_IN = "/etc/systemd/system/hyperhive.service.d/near-internet.conf"
 @pytest.fixture
 def port() -> Iterator[int]:
     """Of a web server on the host's loopback, which the service takes for the internet."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hello)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with hello_server() as found:
+        yield found
 
 
 @contextlib.contextmanager

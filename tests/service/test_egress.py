@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import http.server
 import signal
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,35 +13,17 @@ import pytest
 from hyperhive.admin.client import AdminClient
 from tests.service.conftest import AGENT, MODELS, agent_in, mail_from
 from tests.support import near_internet
+from tests.support.hello_server import hello_server
 from tests.support.real_service import Swarm, short_directory
 
 pytestmark = pytest.mark.claude
 
 
-class Hello(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        body = f"hello from {self.path}".encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @pytest.fixture
 def port() -> Iterator[int]:
     """Of a web server on loopback."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hello)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with hello_server() as found:
+        yield found
 
 
 @contextlib.contextmanager
