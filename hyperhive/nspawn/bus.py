@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import pydbus
 from gi.repository import Gio, GLib
+from pydbus.bus import Bus
 
 from hyperhive.nspawn.failures import disconnected, no_answer, remote_failure
 from hyperhive.nspawn.pending import Pending
@@ -187,7 +187,10 @@ class Connection:
                 self._post_to_loop(listen, path, values)
 
         def begin() -> None:
-            bus: pydbus.bus.Bus = self._gio.pydbus
+            # Not `self._gio.pydbus`: that sets an attribute, for which PyGObject takes toggle
+            # references. GDBus's own thread then waits for the GIL with a lock in its hand, for
+            # which whoever has the GIL and frees another connection waits: both for ever.
+            bus = Bus(self._gio)
             match = (signal.service, signal.interface, signal.member, None, signal.first_argument)
             subscriptions.append(bus.subscribe(*match, signal_fired=fired))
 
@@ -239,7 +242,8 @@ async def _wait(
             pending.fail(_typed(error, pending.what))
 
     thread.post(start)
-    return await pending.wait(timeout + _GRACE, cancellable.cancel)
+    # There, too: in the loop's thread it could wait for a reply that is being delivered.
+    return await pending.wait(timeout + _GRACE, lambda: thread.post(cancellable.cancel))
 
 
 def _values(connection: Any, result: Any) -> tuple[Any, ...]:

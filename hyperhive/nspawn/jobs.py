@@ -20,7 +20,7 @@ LOOK_AGAIN_SECONDS = 2.0
 """Without news of a job its unit is asked: a signal can be lost together with the connection."""
 
 Verb = Literal["StartUnit", "StopUnit", "RestartUnit"]
-UNSEEN = "unseen"
+UNSEEN = "no answer"
 """Result of a job whose end was not heard of; the state of the unit tells."""
 
 _Ends = asyncio.Queue[tuple[str, str]]

@@ -34,12 +34,9 @@ class Lives:
         self._bell = asyncio.Event()
 
     async def adopt(self) -> None:
-        """What runs already is known from now on; what failed earlier is no news."""
+        """What runs already is known from now on; what failed earlier is told, perhaps again."""
         await self._units.ask_for_signals()
         for name in await self._units.agents():
-            state = await self._units.read(agent_unit(name))
-            if not state.is_alive:
-                self._last_ended[name] = state.invocation
             await self.look(name)
 
     def hint(self, name: str | None) -> None:

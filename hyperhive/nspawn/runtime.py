@@ -51,6 +51,7 @@ class NspawnRuntime:
         self._shells = Shells(bus)
         self._lives = Lives(self._units, self._tell)
         self._listeners: list[Callable[[Ended], None]] = []
+        self._untold: list[Ended] = []
         self._acting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._stop_listening: Callable[[], None] | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -81,9 +82,14 @@ class NspawnRuntime:
 
     def subscribe(self, listener: Callable[[Ended], None]) -> Callable[[], None]:
         self._listeners.append(listener)
+        untold, self._untold = self._untold, []
+        for ended in untold:
+            listener(ended)
         return lambda: self._listeners.remove(listener)
 
     def _tell(self, ended: Ended) -> None:
+        if not self._listeners:
+            self._untold.append(ended)
         for listener in list(self._listeners):
             listener(ended)
 

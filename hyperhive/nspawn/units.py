@@ -110,7 +110,7 @@ class Units:
         """Until nothing of it runs. Fine when nothing did."""
         result = await run_job(self._bus, "StopUnit", unit, timeout)
         if result != "done" and (await self.read(unit)).is_alive:
-            raise Unavailable(f"{unit} was not stopped: its job ended as `{result}`")
+            raise Unavailable(f"{unit} was not stopped: {result}")
 
     async def _check_up(self, unit: str, result: str) -> None:
         if result == "done":

@@ -96,14 +96,14 @@ async def test_a_run_that_was_never_seen_alive(lives: Watched, control: Control)
     assert len(lives.told) == 2
 
 
-async def test_what_failed_before_is_no_news(bus: LastingBus, control: Control) -> None:
+async def test_what_failed_before_is_told_once(bus: LastingBus, control: Control) -> None:
     units = Units(bus)
     await units.start(ALICE, 5)
     await control.end(ALICE, "exit-code", EXITED, 3)
     lives = Watched(units)
     await lives.adopt()
     await lives.look("alice")
-    assert lives.told == []
+    assert lives.reasons == [("alice", "crash", 3)]
     assert lives.alive == {}
 
 
@@ -126,6 +126,24 @@ async def test_an_end_while_the_bus_was_away(
     await asyncio.to_thread(private_bus.start)
     await wait_for(lambda: len(lives.told) == 2, 10)
     assert sorted(lives.reasons) == [("alice", "clean", None), ("bob", "clean", None)]
+
+
+async def test_a_listener_that_fails_does_not_make_it_deaf(
+    lives: Watched,
+    control: Control,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(ended: Ended) -> None:
+        raise KeyError(ended.invocation.agent)
+
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(lives, "_on_end", fail)
+    await control.end(ALICE, "exit-code", EXITED, 3)
+    await wait_for(lambda: "unexpected error" in caplog.text)
+    monkeypatch.setattr(lives, "_on_end", lives.told.append)
+    await control.end(BOB, "exit-code", EXITED, 4)
+    await wait_for(lambda: lives.reasons == [("bob", "crash", 4)])
 
 
 async def test_a_signal_that_was_lost(

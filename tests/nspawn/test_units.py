@@ -70,7 +70,7 @@ async def test_a_restart_is_another_run(units: Units) -> None:
         ("skipped", Unavailable, "skipped"),
         ("refused", Unavailable, r"did not start: launcher: /b is not there \[bundle_missing"),
         ("hang", NoAnswer, "not over after 1 s"),
-        ("no reply, nothing done", Unavailable, "unseen"),
+        ("no reply, nothing done", Unavailable, "no answer"),
     ],
 )
 async def test_why_a_start_failed(
@@ -86,7 +86,7 @@ async def test_why_a_start_failed(
 async def test_a_stop_that_does_not_stop_is_told(units: Units, control: Control) -> None:
     await units.start(ALICE, 5)
     await control.next("canceled")
-    with pytest.raises(Unavailable, match="was not stopped: its job ended as `canceled`"):
+    with pytest.raises(Unavailable, match="was not stopped: canceled"):
         await units.stop(ALICE, 5)
 
 
