@@ -12,7 +12,9 @@ DIRECTORIES = (
     *("dev", "proc", "run", "run/hive", "sys", "tmp", "usr", "var", "var/tmp", "root"),
     *("home", "home/agent", "state", "workspace", "etc/systemd/system", "etc/pam.d"),
 )
-COPIED = ("alternatives", "ca-certificates.conf", "ld.so.cache", "ssl/certs", "mime.types")
+COPIED = ("ld.so.cache", "mime.types")
+SHOWN = ("/usr", "/etc/alternatives", "/etc/ssl/certs")
+"""Of the machine itself, where it is there."""
 ETC = {
     "passwd": "root:x:0:0:root:/root:/bin/bash\n"
     f"agent:x:{AGENT}:{AGENT}:agent:/home/agent:/bin/bash\n"
@@ -89,7 +91,8 @@ def make_skeleton(skeleton: Path, python: str, shown: Sequence[str]) -> None:
         (etc / name).write_text(text)
     (etc / "shadow").chmod(0o600)
     for name in COPIED:
-        copy(Path("/etc") / name, etc / name)
+        if (source := Path("/etc", name)).exists():
+            shutil.copy(source, etc / name)
     units = etc / "systemd/system"
     (units / "hyperhive-harness.service").write_text(HARNESS.format(python=python))
     (units / "default.target").symlink_to("agent.target")
@@ -104,13 +107,3 @@ def make_bundle(bundle: Path) -> None:
     init = bundle / "system/init"
     init.unlink(missing_ok=True)
     init.symlink_to("/usr/lib/systemd/systemd")
-
-
-def copy(source: Path, target: Path) -> None:
-    if source.is_dir():
-        shutil.copytree(
-            source, target, symlinks=source.name == "alternatives", ignore_dangling_symlinks=True
-        )
-    elif source.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source, target)

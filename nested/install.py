@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from nested.agent_root import make_bundle, make_skeleton
+from nested.agent_root import SHOWN, make_bundle, make_skeleton
 
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 SKELETON = Path("/opt/hyperhive/skeleton")
@@ -50,9 +50,10 @@ def main(clone: Path, python: str, *shown: str) -> None:
     copy(packaging / "tmpfiles/hyperhive.conf", "/etc/tmpfiles.d/hyperhive.conf")
     copy(packaging / "sysusers/hyperhive.conf", "/etc/sysusers.d/hyperhive.conf")
     copy(packaging / "journald/hyperhive.conf", "/etc/systemd/journald@hyperhive.conf")
-    make_skeleton(SKELETON, python, shown)
+    needed = [path for path in (*SHOWN, *shown) if Path(path).is_dir()]
+    make_skeleton(SKELETON, python, needed)
     make_bundle(BUNDLES / "default")
-    policy = {**POLICY, "bindReadOnly": ["/usr", *shown]}
+    policy = {**POLICY, "bindReadOnly": needed}
     write(Path("/etc/hyperhive/policy.json"), json.dumps(policy, indent=2) + "\n")
     run("systemctl", "daemon-reload")
     run("systemd-sysusers", "hyperhive.conf")
