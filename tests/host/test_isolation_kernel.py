@@ -120,6 +120,17 @@ def test_the_bus_is_its_own(inside: Contained, user: str) -> None:
     assert "systemd-machine" not in inside.run(user, peers)
 
 
+@pytest.mark.parametrize("user", USERS)
+def test_it_is_a_machine_of_its_own(inside: Contained, user: str) -> None:
+    """By none of these can it tell which host it is on, or that another agent is on the same."""
+    asking = ["/bin/sh", "-c", "cat /etc/machine-id /proc/sys/kernel/random/boot_id; uname -n"]
+    own = inside.run(user, asking).split()
+    assert len(own) == 3
+    for others in (inside.host.run(asking).stdout, inside.run("root", asking, agent="bob")):
+        assert not {*own[:2]} & {*others.split()}
+    assert own[2] not in inside.host.run(asking).stdout
+
+
 async def test_a_reboot_ends_the_container_alone(inside: Contained) -> None:
     boot = inside.host.run(["systemctl", "show", "--property=UserspaceTimestamp"]).stdout
     alice = inside.hive.unit("alice", "InvocationID", "MainPID")
