@@ -44,12 +44,15 @@ class Aftermath:
         self._links = links
 
     async def record(self, ended: Ended, *, expected: bool = False) -> Agent | None:
-        """A run is over. Unexpected while running is wanted: a crash, told to the manager."""
+        """A run is over. Unexpected while running is wanted: a crash, told to the manager.
+
+        Of one that is known already nothing follows: a runtime may tell of it to each service.
+        """
 
         def change(tx: Transaction) -> Agent | None:
             agent = tx.agents.by_name(ended.invocation.agent)
-            if agent is not None:
-                crashed = not expected and _is_wanted(agent)
+            if agent is not None and not _is_known(agent, ended):
+                crashed = not expected and _is_wanted(agent) and not _is_restart(tx, agent, ended)
                 agent = self._note_end(tx, agent, ended, crashed)
                 if crashed:
                     self._record_crash(tx, agent, ended)
@@ -61,7 +64,8 @@ class Aftermath:
         return await self._store.write(change, essential=True)
 
     def _note_end(self, tx: Transaction, agent: Agent, ended: Ended, crashed: bool) -> Agent:
-        end = RunEnd(ended.reason, ended.exit, self._clock.now(), crashed)
+        now, run = self._clock.now(), ended.invocation.id
+        end = RunEnd(ended.reason, ended.exit, now, crashed, run)
         noted = replace(agent, last_end=end)
         tx.agents.save(noted)
         return noted
@@ -188,6 +192,15 @@ class Aftermath:
 
 def _is_wanted(agent: Agent) -> bool:
     return agent.state == "present" and agent.wanted == "running" and not agent.quarantined
+
+
+def _is_known(agent: Agent, ended: Ended) -> bool:
+    return agent.last_end is not None and agent.last_end.invocation == ended.invocation.id
+
+
+def _is_restart(tx: Transaction, agent: Agent, ended: Ended) -> bool:
+    """Whether an operation that a service did not live to finish was to end this very run."""
+    return any(o.invocation == ended.invocation.id for o in tx.operations.open(agent.id))
 
 
 def _facts(ended: Ended) -> dict[str, Any]:

@@ -177,7 +177,10 @@ class Runtime(Protocol):
         """Whether a peer with this uid (SO_PEERCRED, unix(7)) can be the agent."""
 
     def subscribe(self, listener: Callable[[Ended], None]) -> Callable[[], None]:
-        """Call `listener` on the loop at every end; returns the way to stop."""
+        """Call `listener` on the loop at every end; returns the way to stop.
+
+        The first one hears at once of ends that nobody was there to hear of, perhaps once more.
+        """
 
 
 class AgentSockets(Protocol):

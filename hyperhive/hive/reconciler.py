@@ -52,10 +52,12 @@ class Reconciler:
     async def run(self) -> None:
         """Until cancelled. The first pass adopts what runs and resumes open operations."""
         stop_events = self._store.subscribe(self._see_events)
-        stop_ends = self._runtime.subscribe(self._see_end)
+        stop_ends: Callable[[], None] = lambda: None
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
+                # What ended meanwhile is recorded before anything is started.
+                stop_ends = self._runtime.subscribe(self._see_end)
                 for agent in await self._agents():
                     self._look_at(agent.id)
                 await asyncio.Event().wait()

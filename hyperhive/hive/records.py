@@ -58,6 +58,7 @@ class RunEnd:
     exit: int | None
     at: float
     unexpected: bool
+    invocation: str = ""
 
 
 @dataclass(frozen=True, slots=True)

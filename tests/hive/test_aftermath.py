@@ -1,10 +1,13 @@
 """What is recorded of an end, and how long a restart then has to wait."""
 
+import itertools
+from dataclasses import replace
+
 import pytest
 
 from hyperhive.hive.aftermath import Aftermath
 from hyperhive.hive.ports import Ended, Invocation, Transaction
-from hyperhive.hive.records import RunEnd
+from hyperhive.hive.records import Event, RunEnd
 from tests.hive.conftest import MakeWorld
 from tests.hive.world import World
 
@@ -17,8 +20,12 @@ def aftermath(world: World) -> Aftermath:
     )
 
 
+numbers = itertools.count()
+
+
 def ended(name: str = "bob") -> Ended:
-    return Ended(Invocation(name, f"{name}-1", 0.0), "crash", 1)
+    """Of a run of its own."""
+    return Ended(Invocation(name, f"{name}-{next(numbers)}", 0.0), "crash", 1)
 
 
 async def crash(world: World) -> float:
@@ -48,9 +55,33 @@ async def test_the_last_end_is_kept(world: World, expected: bool, unexpected: bo
         Ended(Invocation("bob", "bob-1", 0.0), "oom", -9), expected=expected
     )
     agent = await world.agent("bob")
-    assert agent.last_end == RunEnd("oom", -9, world.clock.now(), unexpected)
+    assert agent.last_end == RunEnd("oom", -9, world.clock.now(), unexpected, "bob-1")
     view = await world.read(lambda tx: world.hive.views.agent(tx, agent))
     assert (view["last_end"]["reason"], view["last_end"]["exit"]) == ("oom", -9)
+
+
+async def test_an_end_that_is_told_again_is_no_second_crash(world: World) -> None:
+    end = ended()
+    for _ in range(2):
+        await aftermath(world).record(end)
+    assert len(await crashes_of_bob(world)) == 1
+    await aftermath(world).record(ended())
+    assert len(await crashes_of_bob(world)) == 2
+
+
+async def test_the_end_that_an_unfinished_restart_meant_is_no_crash(world: World) -> None:
+    operation = await world.hive.agents.restart("bob")
+    end = ended()
+    aimed = replace(operation, invocation=end.invocation.id)
+    await world.database.write(lambda tx: tx.operations.save(aimed))
+    await aftermath(world).record(end)
+    assert await crashes_of_bob(world) == []
+    await aftermath(world).record(ended())
+    assert len(await crashes_of_bob(world)) == 1
+
+
+async def crashes_of_bob(world: World) -> list[Event]:
+    return await world.read(lambda tx: tx.events.crashes("bob", 0.0))
 
 
 async def test_no_number_of_crashes_is_too_large(make_world: MakeWorld) -> None:
@@ -98,12 +129,12 @@ async def test_the_end_of_what_is_not_wanted_is_no_crash(
     world: World, change: dict[str, str]
 ) -> None:
     await world.save("bob", **change)
-    await aftermath(world).record(ended())
+    await aftermath(world).record(end := ended())
     assert await world.events("crash") == []
     (event,) = await world.events("ended")
     assert (event.agent, event.data) == (
         "bob",
-        {"invocation": "bob-1", "reason": "crash", "exit": 1},
+        {"invocation": end.invocation.id, "reason": "crash", "exit": 1},
     )
     assert await world.told("manager") == []
 

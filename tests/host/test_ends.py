@@ -126,6 +126,26 @@ def test_memory_that_runs_out(hive: Hosted) -> None:
     assert hive.unit("alice", "Result")["Result"] == "oom-kill"
 
 
+async def test_an_end_while_the_service_is_away(hive: Hosted) -> None:
+    async with hive.admin() as client:
+        await start(client, "alice")
+        before = hive.unit("alice", "InvocationID")
+        last = (await client.call("status"))["last_event"]
+    for _ in range(2):  # what is told once is not told again
+        hive.stop()
+        kill_nspawn(hive)
+        await wait_for(lambda: hive.unit("alice", "ActiveState")["ActiveState"] == "failed", 10.0)
+        hive.start()
+        async with hive.admin() as client, watching(client, last) as watch:
+            crash = await watch.first(lambda event: of(event, "alice", "crash"))
+            ends = [crash["data"][fact] for fact in ("reason", "exit", "invocation")]
+            assert ends == ["killed", -9, before["InvocationID"]]
+            await watch.first(lambda event: told(event, "manager", "container_crash"))
+            await again(client, hive, before)
+            before = hive.unit("alice", "InvocationID")
+            last = (await client.call("status"))["last_event"]
+
+
 # --- starts that fail ---
 
 

@@ -46,9 +46,11 @@ class Watch:
 
 
 @contextlib.asynccontextmanager
-async def watching(client: AdminClient) -> AsyncIterator[Watch]:
+async def watching(client: AdminClient, after: int | None = None) -> AsyncIterator[Watch]:
+    """From the event after this one on, or from now."""
     made = Watch()
-    after = (await client.call("status"))["last_event"]
+    if after is None:
+        after = (await client.call("status"))["last_event"]
     task = asyncio.create_task(made.follow(client, after))
     try:
         yield made
