@@ -52,7 +52,7 @@ class Reconciler:
     async def run(self) -> None:
         """Until cancelled. The first pass adopts what runs and resumes open operations."""
         stop_events = self._store.subscribe(self._see_events)
-        stop_ends: Callable[[], None] = lambda: None
+        stop_ends: Callable[[], None] | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
@@ -64,7 +64,8 @@ class Reconciler:
         finally:
             self._tasks = None
             stop_events()
-            stop_ends()
+            if stop_ends is not None:
+                stop_ends()
 
     def _see_events(self, events: Sequence[Event]) -> None:
         names = {e.agent for e in events if e.kind == "agent" and "link" not in e.data}
