@@ -28,7 +28,7 @@ UNIMPRESSED = {"restartDelaySeconds": 0.01, "crashLimit": 1000}
 
 @pytest.fixture(scope="module")
 def hive(nested: NestedHost) -> Iterator[Hosted]:
-    agents: dict[str, dict[str, object]] = {"alice": {}, "bob": {}, "carol": {}, "dora": {}}
+    agents: dict[str, dict[str, object]] = {"alice": {}, "bob": {}, "celia": {}, "dora": {}}
     with hosted(nested, agents, runtime={**QUICK, **UNIMPRESSED}) as running:
         yield running
 
@@ -178,16 +178,16 @@ async def test_a_bundle_that_is_missing(hive: Hosted) -> None:
 
 
 async def test_settings_that_are_refused(hive: Hosted) -> None:
-    place = bundle(hive, "carol", "/opt/hyperhive/bundles/wrong")
+    place = bundle(hive, "celia", "/opt/hyperhive/bundles/wrong")
     (place / "system").mkdir(parents=True)
     (place / "agent.json").write_text('{"limits": {"memoryMax": "a lot"}}')
     (place / "system/init").symlink_to("/usr/lib/systemd/systemd")
     async with hive.admin() as client:
-        await client.call("start", name="carol")
-        why = await wait_for(lambda: problem(client, "carol"), 10.0, "a problem")
+        await client.call("start", name="celia")
+        why = await wait_for(lambda: problem(client, "celia"), 10.0, "a problem")
         assert "wrong/agent.json" in why
         assert "memoryMax" in why
-        await client.call("kill", name="carol")
+        await client.call("kill", name="celia")
 
 
 async def test_a_start_that_never_is_ready(hive: Hosted) -> None:
