@@ -38,9 +38,10 @@ POLICY = {
 
 def main(clone: Path, python: str, *shown: str) -> None:
     packaging = clone / "packaging"
-    for file in (packaging / "systemd").iterdir():
+    units = packaging / "systemd"
+    for file in (path for path in units.rglob("*") if path.is_file()):
         text = file.read_text().replace("@python@", python).replace("@path@", PATH)
-        write(Path("/etc/systemd/system") / file.name, text)
+        write(Path("/etc/systemd/system") / file.relative_to(units), text)
     # The clone may be in a home directory, and is what runs here.
     write(
         Path("/etc/systemd/system/hyperhive.service.d/clone.conf"),
@@ -56,6 +57,7 @@ def main(clone: Path, python: str, *shown: str) -> None:
     policy = {**POLICY, "bindReadOnly": needed}
     write(Path("/etc/hyperhive/policy.json"), json.dumps(policy, indent=2) + "\n")
     run("systemctl", "daemon-reload")
+    run("systemctl", "try-restart", "systemd-machined")
     run("systemd-sysusers", "hyperhive.conf")
     run("systemd-tmpfiles", "--create", "hyperhive.conf")
 

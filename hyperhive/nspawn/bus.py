@@ -187,9 +187,8 @@ class Connection:
                 self._post_to_loop(listen, path, values)
 
         def begin() -> None:
-            # Not `self._gio.pydbus`: that sets an attribute, for which PyGObject takes toggle
-            # references. GDBus's own thread then waits for the GIL with a lock in its hand, for
-            # which whoever has the GIL and frees another connection waits: both for ever.
+            # Not `self._gio.pydbus`, which sets an attribute, for which PyGObject takes toggle
+            # references: with them the whole process was seen, now and then, to stand still.
             bus = Bus(self._gio)
             match = (signal.service, signal.interface, signal.member, None, signal.first_argument)
             subscriptions.append(bus.subscribe(*match, signal_fired=fired))

@@ -129,12 +129,27 @@ async def _runner(app: web.Application) -> web.AppRunner:
 
 def notify_ready() -> None:
     """Tell systemd, if it started us, that all is up (sd_notify(3))."""
+    _notify(b"READY=1")
+
+
+async def keep_watchdog() -> None:
+    """Tell systemd that the loop turns, as often as it wants (sd_watchdog_enabled(3)).
+
+    Until cancelled; at once over when it does not want to know.
+    """
+    microseconds = os.environ.get("WATCHDOG_USEC", "")
+    while microseconds.isdecimal() and int(microseconds):
+        _notify(b"WATCHDOG=1")
+        await asyncio.sleep(int(microseconds) / 1e6 / 3)
+
+
+def _notify(state: bytes) -> None:
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notify:
             notify.connect(address.replace("@", "\0", 1) if address.startswith("@") else address)
-            notify.sendall(b"READY=1")
+            notify.sendall(state)
     except OSError as error:
-        log.warning("systemd is not told that all is up: NOTIFY_SOCKET: %s", error)
+        log.warning("systemd is not told %s: NOTIFY_SOCKET: %s", state.decode(), error)

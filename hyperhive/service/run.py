@@ -69,6 +69,8 @@ async def _serve(config: Config, unsafe_local: bool, announce: Callable[[str], N
         for line in await built.announcements():
             announce(line)
         listening.notify_ready()
+        watchdog = asyncio.create_task(listening.keep_watchdog(), name="watchdog")
+        stack.push_async_callback(_end, watchdog)
         ends: list[asyncio.Future[Any]] = [stop, tending]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if tending.done():

@@ -56,6 +56,20 @@ async def test_systemd_is_told_that_all_is_up(
                 assert (await admin.call("status"))["runtime"] == "local"
 
 
+async def test_systemds_watchdog_is_told_that_the_loop_turns(
+    swarm: Swarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = str(swarm.root / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(address)
+        listener.settimeout(30)
+        monkeypatch.setenv("NOTIFY_SOCKET", address)
+        monkeypatch.setenv("WATCHDOG_USEC", "300000")
+        async with ready(swarm):
+            told = [await asyncio.to_thread(listener.recv, 100) for _ in range(4)]
+    assert told == [b"READY=1", *[b"WATCHDOG=1"] * 3]
+
+
 async def test_a_notify_socket_that_is_gone(swarm: Swarm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", str(swarm.root / "nobody"))
     async with ready(swarm), swarm.admin as admin:
