@@ -13,10 +13,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from hyperhive.protocol.errors import InvalidField
 
 log = logging.getLogger(__name__)
+_http_log = logging.getLogger(f"{__name__}.http")
 
 ADMIN_GROUP = "hyperhive-admin"
 SHUTDOWN_SECONDS = 3.0
@@ -115,10 +117,19 @@ def _admit_admins(path: Path) -> None:
         log.warning("%s stays its owner's: group %s: %s", path, ADMIN_GROUP, error.strerror)
 
 
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Not a traceback for what is no HTTP: whoever reaches the port could fill the journal."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_http_log.addFilter(_is_worth_a_line)
+
+
 async def _runner(app: web.Application) -> web.AppRunner:
     runner = web.AppRunner(
         app,
         access_log=None,
+        logger=_http_log,
         shutdown_timeout=SHUTDOWN_SECONDS,
         handler_cancellation=True,
         keepalive_timeout=IDLE_SECONDS,

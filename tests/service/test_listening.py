@@ -110,3 +110,39 @@ async def test_connections_are_bounded_and_silent_ones_end(monkeypatch: pytest.M
 
 def _failed(reader: asyncio.StreamReader) -> bool:
     return reader.exception() is not None
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHo st: a\r\n\r\n",
+        b"GET /\x1b[2J HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nA: " + b"a" * 20_000 + b"\r\n\r\n",
+    ],
+)
+async def test_what_is_no_http_is_answered_and_not_logged(
+    caplog: pytest.LogCaptureFixture, sent: bytes
+) -> None:
+    listener = listening.bind("127.0.0.1", 0)
+    async with listening.on_listener(web.Application(), listener):
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        writer.write(sent)
+        answer = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+    assert answer.startswith(b"HTTP/1.0 400 ")
+    assert not caplog.records
+
+
+async def test_a_fault_of_ours_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail(_: web.Request) -> web.Response:
+        raise RuntimeError("a fault of ours")
+
+    app = web.Application()
+    app.router.add_get("/", fail)
+    listener = listening.bind("127.0.0.1", 0)
+    async with listening.on_listener(app, listener):
+        address = "http://{}:{}/".format(*listener.getsockname())
+        async with aiohttp.ClientSession() as session, session.get(address) as answer:
+            assert answer.status == 500
+    assert "a fault of ours" in caplog.text
