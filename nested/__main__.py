@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,14 +19,57 @@ from nested.host import ENVIRONMENT, NestedHost
 PASSED = ("TERM", "COLUMNS", "LINES", "ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN")
 
 
+SOCKET = "/run/hyperhive/service/admin.sock"
+READY_SECONDS = 60.0
+
+
 def main(verb: str, clone: str, python: str, *arguments: str) -> int:
-    with opened(Path(clone), python) as host:
-        if verb == "demo":
-            argv = [python, "-I", "-m", "hyperhive.cli", "demo", "--runtime=nspawn", *arguments]
-        else:
-            print("A nested host: exit ends it. Try: systemctl, machinectl, journalctl -f")
-            argv = list(arguments) or ["bash", "--login"]
-        return attach(host, argv)
+    demo = [python, "-I", "-m", "hyperhive.cli", "demo", "--runtime=nspawn"]
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    try:
+        with opened(Path(clone), python) as host:
+            if verb == "demo":
+                return attach(host, [*demo, *arguments])
+            with running(host, demo):
+                return attach(host, list(arguments) or greeted(python))
+    except KeyboardInterrupt:
+        return 130
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def running(host: NestedHost, demo: Sequence[str]) -> Iterator[None]:
+    """The demo's service, with its scripted model, beside what is done on the host."""
+    process = subprocess.Popen(
+        host.command(demo),
+        env=environment(host),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        until = time.monotonic() + READY_SECONDS
+        while not host.path(SOCKET).is_socket():
+            if process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError("the service of the nested host did not come up")
+            time.sleep(0.1)
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def greeted(python: str) -> list[str]:
+    words = (
+        "A host of its own: exit ends it. Try: hyperhive status, hyperhive login-link, machinectl"
+    )
+    path = f"PATH={Path(python).parent}:$PATH"
+    return ["bash", "-c", f"echo '{words}'; cd /root; {path} HOME=/root exec bash"]
 
 
 @contextlib.contextmanager
@@ -48,15 +93,23 @@ def install(host: NestedHost, clone: Path, python: str, shown: Sequence[Path]) -
 
 
 def attach(host: NestedHost, argv: Sequence[str]) -> int:
-    """Run it on this terminal; Ctrl-C goes to it."""
+    """Run it on this terminal; Ctrl-C goes to it, an order to end is passed on."""
+    process = subprocess.Popen(host.command(argv), env=environment(host))
+    try:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                process.send_signal(signal.SIGINT)  # once more, where it had it already: harmless
+    finally:
+        process.kill()
+        process.wait()
+
+
+def environment(host: NestedHost) -> dict[str, str]:
     passed = {name: os.environ[name] for name in PASSED if name in os.environ}
-    passed["HYPERHIVE_SEEN_AT"] = str(host.path("/")).rstrip("/")
-    process = subprocess.Popen(host.command(argv), env={**ENVIRONMENT, **passed})
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            continue
+    seen_at = str(host.path("/")).rstrip("/")
+    return {**ENVIRONMENT, **passed, "HOME": "/root", "HYPERHIVE_SEEN_AT": seen_at}
 
 
 def needed(python: str) -> list[Path]:

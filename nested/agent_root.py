@@ -31,6 +31,8 @@ ETC = {
     "profile": "export PATH=/usr/local/bin:/usr/bin:/bin\n",
     "pam.d/login": "auth required pam_permit.so\naccount required pam_permit.so\n"
     "session required pam_permit.so\n",
+    "pam.d/other": "auth required pam_deny.so\naccount required pam_permit.so\n"
+    "session required pam_permit.so\n",
     # Nothing that this machine's packages bring starts inside.
     "systemd/system/agent.target": "[Unit]\nDescription=Agent\n"
     "Requires=sysinit.target dbus.socket hyperhive-harness.service\nAfter=sysinit.target\n",
@@ -69,7 +71,8 @@ MASKED = (
     "systemd-tmpfiles-setup.service systemd-update-utmp.service systemd-user-sessions.service "
     "dev-hugepages.mount dev-mqueue.mount sys-fs-fuse-connections.mount "
     "systemd-ask-password-console.path systemd-ask-password-wall.path "
-    "systemd-machine-id-commit.service systemd-remount-fs.service tmp.mount"
+    "systemd-machine-id-commit.service systemd-pcrphase-sysinit.service systemd-pcrphase.service "
+    "systemd-remount-fs.service tmp.mount"
 ).split()
 
 

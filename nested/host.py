@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -20,6 +21,8 @@ ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
+PREFIX = "hyperhive-nested-"
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 ROOT_PROGRAM = Path(__file__).with_name("root.py")
 
 
@@ -46,7 +49,8 @@ class NestedHost:
 
         Raises RuntimeError.
         """
-        base = Path(tempfile.mkdtemp(prefix="hyperhive-nested-"))
+        sweep()
+        base = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
         cgroup = _make_cgroup(base.name)
         process = subprocess.Popen(
             [
@@ -58,7 +62,7 @@ class NestedHost:
             stdin=subprocess.DEVNULL,
             stdout=log or subprocess.DEVNULL,
             stderr=log or subprocess.DEVNULL,
-            preexec_fn=lambda: (cgroup / "cgroup.procs").write_text(str(os.getpid())),
+            preexec_fn=lambda: _in_child(cgroup),
             start_new_session=True,
         )
         host = cls(base, cgroup, process, 0)
@@ -141,6 +145,22 @@ class NestedHost:
         except subprocess.TimeoutExpired:
             return False
         return answer.stdout.strip() in ("running", "degraded")
+
+
+def _in_child(cgroup: Path) -> None:
+    """It ends with us, however we end, and everything in it ends with it."""
+    (cgroup / "cgroup.procs").write_text(str(os.getpid()))
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+
+
+def sweep() -> None:
+    """Remove what one that was killed could not: its empty directory and cgroups."""
+    for parent in (Path(tempfile.gettempdir()), _unified()):
+        for path in parent.glob(f"{PREFIX}*-*"):
+            owner = path.name.removeprefix(PREFIX).partition("-")[0]
+            if owner.isdecimal() and not Path("/proc", owner).exists():
+                with contextlib.suppress(OSError):
+                    path.rmdir() if parent == Path(tempfile.gettempdir()) else _remove_cgroup(path)
 
 
 def _make_cgroup(name: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -25,6 +26,11 @@ class UnitService:
 
     def configure(self, credential: str, upstream: str, port: int) -> None:
         """Raises ClickException where a hyperhive is configured already."""
+        if not os.access(CONFIGURATION, os.W_OK):
+            raise click.ClickException(
+                "--runtime=nspawn needs root, on a host as `./hive host` makes; "
+                "`./hive demo` as root makes one for itself"
+            )
         config = CONFIGURATION / "config.yaml"
         if config.exists():
             raise click.ClickException(f"{config} is there: a demo would replace that hyperhive")

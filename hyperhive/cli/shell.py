@@ -19,6 +19,8 @@ from hyperhive.protocol.model import check_name
 
 _END_OF_FILE = b"\x04"
 """What a terminal takes for the end of what is typed (termios(3), VEOF)."""
+_GREETING_SECONDS = 3.0
+"""For the shell's prompt: what is typed before it is thrown away by a shell that is starting."""
 _AGAIN = 0.3
 """Seconds after which it is typed again."""
 
@@ -45,10 +47,12 @@ def shell(session: Session, name: str, user: str) -> None:
 
 async def _attach(client: AdminClient, name: str, user: str) -> None:
     async with client.terminal(name, user, *size()) as remote:
+        greeted = asyncio.Event()
         with raw(sys.stdin.fileno()), _signals(remote):
-            typing = asyncio.create_task(_type(remote))
+            typing = asyncio.create_task(_type(remote, greeted))
             try:
                 while data := await remote.read():
+                    greeted.set()
                     await asyncio.to_thread(_write, data)
             finally:
                 typing.cancel()
@@ -77,10 +81,13 @@ def _signals(remote: RemoteTerminal) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-async def _type(remote: RemoteTerminal) -> None:
+async def _type(remote: RemoteTerminal, greeted: asyncio.Event) -> None:
     """Until there is no more; that the terminal has ended is seen by who reads it."""
     fd = sys.stdin.fileno()
     escape = Escape() if os.isatty(fd) else None
+    with suppress(TimeoutError):  # a shell without a prompt
+        async with asyncio.timeout(_GREETING_SECONDS):
+            await greeted.wait()
     with suppress(ConnectionError):
         last = b"\n"
         while data := await read(fd):

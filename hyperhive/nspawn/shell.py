@@ -17,7 +17,9 @@ from hyperhive.pty_stream import PtyStream
 OPEN_SECONDS = 8.0
 DEAF_SECONDS = 100.0
 """machined waits 90 s for a container that does not answer, and meanwhile for nothing else."""
-_LOGIN_SHELL: tuple[str, list[str]] = ("", [])
+_LOGIN = 'cd /workspace 2>/dev/null; exec "${SHELL:-/bin/sh}" -l'
+_SHELL: tuple[str, list[str]] = ("/bin/sh", ["sh", "-c", _LOGIN])
+"""A login shell of the user, and where the agent works; on every kind of system."""
 _ENVIRONMENT = ["TERM=xterm-256color", "COLORTERM=truecolor"]
 
 
@@ -54,7 +56,7 @@ class Shells:
         return terminal
 
     async def _ask(self, agent: str, user: TerminalUser) -> list[int]:
-        wanted = (machine_name(agent), user, *_LOGIN_SHELL, _ENVIRONMENT)
+        wanted = (machine_name(agent), user, *_SHELL, _ENVIRONMENT)
         async with asyncio.timeout(OPEN_SECONDS):
             _, descriptors = await self._bus.call_for_descriptors(
                 MANAGER, "OpenMachineShell", ("(sssasas)", wanted), "(hs)", OPEN_SECONDS

@@ -88,7 +88,7 @@ async def test_the_list_above_has_every_page(busy: Swarm) -> None:
     }
     visited = {path.partition("?")[0] for path in PAGES}
     named = {r.format(name="alice", id="1", version="", path="") for r in registered}
-    assert named - visited == {"/events", "/static//"}
+    assert named - visited == {"/events", "/static//", "/agents/alice/terminal"}
 
 
 async def test_the_swarm(busy: Swarm, browser: aiohttp.ClientSession) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from hyperhive.hive.mail import OPERATOR_SENDER
 from hyperhive.hive.policy import AgentPolicy, MailLimits
 from hyperhive.protocol.bundle import AgentSettings
 from hyperhive.protocol.errors import Conflict, Forbidden, InvalidField, QueueFull
@@ -39,7 +40,12 @@ async def test_the_operator_asks_agents(world: World) -> None:
     id_ = await world.ask("operator", to="bob")
     assert (await world.told_last("bob"))["asker"] == "operator"
     assert (await world.hive.questions.answer(await world.sender("bob"), id_, "so")).answer == "so"
-    assert await world.inbox("operator") == []
+    told = await world.told_last("operator")
+    assert (told["event"], told["answer"], told["answerer"]) == ("question_answered", "so", "bob")
+    id_ = await world.ask("operator", to="bob")
+    count = len(await world.inbox("operator"))
+    await world.hive.questions.cancel(OPERATOR_SENDER, id_)
+    assert len(await world.inbox("operator")) == count, "who cancels it knows"
 
 
 @pytest.mark.parametrize(("asker", "to"), [("operator", "operator"), ("alice", "*")])
