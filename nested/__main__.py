@@ -26,7 +26,7 @@ READY_SECONDS = 60.0
 def main(verb: str, clone: str, python: str, *arguments: str) -> int:
     demo = [python, "-I", "-m", "hyperhive.cli", "demo", "--runtime=nspawn"]
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+        signal.signal(number, _end)
     try:
         with opened(Path(clone), python) as host:
             if verb == "demo":
@@ -37,8 +37,9 @@ def main(verb: str, clone: str, python: str, *arguments: str) -> int:
         return 130
 
 
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
+def _end(number: int, frame: object) -> None:
+    """At once: all that the host has is thrown away with it."""
+    sys.exit(128 + number)
 
 
 @contextlib.contextmanager
@@ -93,14 +94,12 @@ def install(host: NestedHost, clone: Path, python: str, shown: Sequence[Path]) -
 
 
 def attach(host: NestedHost, argv: Sequence[str]) -> int:
-    """Run it on this terminal; Ctrl-C goes to it, an order to end is passed on."""
+    """Run it on this terminal, whose Ctrl-C goes to it."""
     process = subprocess.Popen(host.command(argv), env=environment(host))
     try:
         while True:
-            try:
+            with contextlib.suppress(KeyboardInterrupt):
                 return process.wait()
-            except KeyboardInterrupt:
-                process.send_signal(signal.SIGINT)  # once more, where it had it already: harmless
     finally:
         process.kill()
         process.wait()
