@@ -30,7 +30,8 @@ def main(verb: str, clone: str, python: str, *arguments: str) -> int:
     try:
         with opened(Path(clone), python) as host:
             if verb == "demo":
-                return attach(host, [*demo, *arguments])
+                code = attach(host, [*demo, *arguments])
+                return 0 if code == -signal.SIGINT else code  # a person has seen enough
             with running(host, demo):
                 return attach(host, list(arguments) or greeted(python))
     except KeyboardInterrupt:
