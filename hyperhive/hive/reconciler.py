@@ -22,8 +22,9 @@ from hyperhive.protocol.errors import HiveError, Unavailable
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+FIRST_RETRY_SECONDS = 0.5
 RETRY_SECONDS = 5.0
-"""After the runtime or the store refused or failed to act."""
+"""After the runtime or the store refused or failed to act; doubles from the first to this."""
 
 
 class Reconciler:
@@ -115,6 +116,7 @@ class Reconciler:
         """The one task that acts on this agent; ends when the agent is gone for good."""
         bell = self._bells[agent_id]
         pause: float | None = None
+        retry = FIRST_RETRY_SECONDS
         while True:
             try:
                 async with asyncio.timeout(pause):
@@ -123,17 +125,17 @@ class Reconciler:
                 pass
             bell.clear()
             try:
-                pause = await self._settle(agent_id)
+                pause, retry = await self._settle(agent_id), FIRST_RETRY_SECONDS
                 if await self._is_gone(agent_id):
                     del self._bells[agent_id]
                     return
             except HiveError as error:
                 log.warning("agent %d: %s; trying again", agent_id, error.message)
-                pause = RETRY_SECONDS
+                pause, retry = retry, min(2 * retry, RETRY_SECONDS)
             except Exception:
                 # A fault in handling one agent must not end the others.
                 log.exception("agent %d: unexpected error; trying again", agent_id)
-                pause = RETRY_SECONDS
+                pause, retry = retry, min(2 * retry, RETRY_SECONDS)
 
     async def _is_gone(self, agent_id: int) -> bool:
         agent = await self._store.read(lambda tx: tx.agents.get(agent_id))

@@ -120,7 +120,8 @@ async def test_what_a_stopped_agent_held_is_given_back_unchanged(world: World) -
 
 
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hyperhive.hive.reconciler.RETRY_SECONDS", 0.05)
+    for name in ("FIRST_RETRY_SECONDS", "RETRY_SECONDS"):
+        monkeypatch.setattr(f"hyperhive.hive.reconciler.{name}", 0.05)
 
 
 async def test_a_start_that_fails_is_shown_and_tried_again(
