@@ -21,7 +21,8 @@ SHOWN = (
 )
 STRANGE = """() => [...document.querySelectorAll(
   "main :is(img, iframe, object, embed, video, audio, svg, math, style, script, link, base, meta,"
-  + " portal, marquee, template, noscript, [onclick], [onload], [onerror], [style], [ping]),"
+  + " portal, marquee, template, noscript:not(#terminal > .row > *), [onclick], [onload],"
+  + " [onerror], [style], [ping]),"
   + " main a:not([href^='/'])")].map((element) => element.outerHTML)"""
 
 
