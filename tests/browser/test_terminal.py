@@ -104,7 +104,7 @@ async def test_a_flood_is_interrupted(window: Window) -> None:
 
 async def test_a_big_paste_arrives_whole(window: Window) -> None:
     await open_terminal(window)
-    await type_line(window, "stty -icanon; echo rea''dy; head -c 1000000 | cksum")
+    await type_line(window, "stty -icanon -echo; echo rea''dy; head -c 1000000 | cksum")
     await see(window, "^ready$")
     await window.eval(
         "() => { const data = new DataTransfer(); data.setData('text/plain', 'pasted 9\\n'"
