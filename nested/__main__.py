@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nested.host import ENVIRONMENT, NestedHost
+from nested.root import COVERED
 
 PASSED = ("TERM", "COLUMNS", "LINES", "ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN")
 
@@ -122,8 +123,9 @@ def needed(python: str) -> list[Path]:
 
 
 def is_apart(path: Path, lower: Path) -> bool:
-    """An overlay shows what is on the same file system only."""
-    return lower != Path("/") or path.stat().st_dev != Path("/").stat().st_dev
+    """An overlay shows what is on the same file system only, and some of it is covered again."""
+    covered = any(path.is_relative_to(place) for place in COVERED)
+    return covered or lower != Path("/") or path.stat().st_dev != Path("/").stat().st_dev
 
 
 if __name__ == "__main__":

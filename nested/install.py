@@ -42,11 +42,12 @@ def main(clone: Path, python: str, *shown: str) -> None:
     for file in (path for path in units.rglob("*") if path.is_file()):
         text = file.read_text().replace("@python@", python).replace("@path@", PATH)
         write(Path("/etc/systemd/system") / file.relative_to(units), text)
-    # The clone may be in a home directory, and is what runs here.
-    write(
-        Path("/etc/systemd/system/hyperhive.service.d/clone.conf"),
-        "[Service]\nProtectHome=no\nTemporaryFileSystem=\n",
-    )
+    # The clone may be anywhere, and is what runs here.
+    for unit in ("hyperhive.service", "hyperhive-purge@.service"):
+        write(
+            Path(f"/etc/systemd/system/{unit}.d/clone.conf"),
+            "[Service]\nProtectHome=no\nPrivateTmp=no\n",
+        )
     copy(packaging / "polkit/50-hyperhive.rules", "/etc/polkit-1/rules.d/50-hyperhive.rules")
     copy(packaging / "tmpfiles/hyperhive.conf", "/etc/tmpfiles.d/hyperhive.conf")
     copy(packaging / "sysusers/hyperhive.conf", "/etc/sysusers.d/hyperhive.conf")

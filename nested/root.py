@@ -36,6 +36,8 @@ MASKED = (
     "systemd-update-utmp.service"
 ).split()
 INITS = ("/usr/lib/systemd/systemd", "/lib/systemd/systemd")
+COVERED = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/lib/hyperhive", "/var/lib/machines")
+"""Where a nested host has something of its own."""
 DEVICES = "null zero full random urandom tty fuse net/tun".split()
 
 
