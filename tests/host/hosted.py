@@ -109,6 +109,8 @@ class Hosted:
         self.host.run(["find", *places, *runs, "-mindepth", "1", "-delete"])
         for name in ("config.yaml", "credential"):
             self.host.path(f"/etc/hyperhive/{name}").unlink(missing_ok=True)
+        limits = "/run/systemd/system.control/hyperhive-agent@*"
+        self.host.run(["sh", "-c", f"rm -rf {limits} && systemctl daemon-reload"])
 
 
 async def linked(client: AdminClient, name: str) -> bool:
