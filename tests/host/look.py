@@ -16,10 +16,10 @@ def main(cgroup: str) -> None:
 
 def processes(cgroup: Path) -> Iterator[dict[str, Any]]:
     """Without those that ended meanwhile."""
-    for listed in cgroup.rglob("cgroup.procs"):
+    for directory, _, _ in os.walk(cgroup):  # which passes over what has gone
         try:
-            for pid in listed.read_text().split():
-                yield process(Path("/proc", pid), str(listed.parent.relative_to(cgroup)))
+            for pid in Path(directory, "cgroup.procs").read_text().split():
+                yield process(Path("/proc", pid), os.path.relpath(directory, cgroup))
         except (FileNotFoundError, ProcessLookupError):
             continue
 

@@ -17,6 +17,7 @@ from hyperhive.nspawn.launch_ranges import BASES, SIZE
 from nested.host import ENVIRONMENT
 from tests.host.contained import AGENTS, Contained
 from tests.host.hosted import linked
+from tests.host.watching import operations_over
 from tests.support.wait import wait_for, wait_until
 
 _BITS = """
@@ -88,6 +89,7 @@ async def test_each_has_a_range_of_its_own(inside: Contained) -> None:
     async with inside.hive.admin() as client:
         before = inside.base("alice")
         await client.call("restart", name="alice")
+        await operations_over(client, 30.0)  # until then the link may still be the old one
         await wait_for(lambda: linked(client, "alice"), 30.0, "alice's link")
         assert inside.base("alice") == before
         check_ranges(inside)
