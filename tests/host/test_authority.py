@@ -139,6 +139,7 @@ def machine(host: NestedHost) -> Iterator[str]:
         harness = host.path(f"{directory}/etc/systemd/system/hyperhive-harness.service")
         harness.write_text("[Service]\nExecStart=/usr/bin/sleep 1000\n")
         argv = ["systemd-run", f"--unit=stand-in-{name}", "--property=Delegate=yes"]
+        argv += [f"--property=After={AGENT}"]  # what another unit names stays loaded
         options = ["--quiet", f"--machine={name}", f"--directory={directory}", "--bind-ro=/usr"]
         init = ["--keep-unit", "--boot"]
         host.run([*argv, "--", "systemd-nspawn", *options, *init])
