@@ -155,16 +155,16 @@ def model(session: Session, name: str, model: str | None, default: bool, as_json
 @json_option
 @click.pass_context
 def doctor(context: click.Context, as_json: bool) -> None:
-    """Look for what is wrong and say how to mend it. Exit code 1 if anything is."""
+    """Look for what is wrong and say how to mend it. Exit code 1 if it keeps agents from work."""
     checks = context.obj.call("doctor")["checks"]
-    bad = [c for c in checks if not c["ok"]]
 
     def text() -> str:
-        marks = {True: "ok  ", False: "WARN"}
-        return "\n".join(f"{marks[c['ok']]}  {c['name']}: {one_line(c['text'])}" for c in checks)
+        marks = {"ok": "ok  ", "warning": "WARN", "failure": "FAIL"}
+        rows = [(marks[c["level"]], c["name"], one_line(c["text"])) for c in checks]
+        return "\n".join(f"{mark}  {name}: {text}" for mark, name, text in rows)
 
     show(checks, as_json, text)
-    context.exit(1 if bad else 0)
+    context.exit(1 if any(c["level"] == "failure" for c in checks) else 0)
 
 
 COMMANDS = (

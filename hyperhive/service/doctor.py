@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hyperhive.config import Config
 from hyperhive.hive.hive import Hive
@@ -14,6 +14,8 @@ from hyperhive.service import versions
 from hyperhive.service.free_space import free_fraction
 
 Check = dict[str, Any]
+Level = Literal["ok", "warning", "failure"]
+"""A failure keeps agents from working; a warning is to be known, and nothing stops for it."""
 _NO_QUOTA = "no disk quota: nothing but the free space limits what is written by "
 
 
@@ -34,12 +36,12 @@ class Doctor:
         self._hive = hive
 
     async def check(self) -> list[Check]:
-        """Checks as {name, ok, text}."""
-        isolation = [_check("isolation", False, text) for text in self._runtime.warnings]
-        found = [_check("version", v.good, v.text) for v in versions.installed()]
+        """Checks as {name, level, text}."""
+        isolation = [_check("isolation", "warning", text) for text in self._runtime.warnings]
+        found = [_check("version", _level(v), v.text) for v in versions.installed()]
         spaces = [_space(Path(p)) for p in (self._config.state_dir, self._config.agents_dir)]
         return [
-            *(isolation or [_check("isolation", True, self._runtime.kind)]),
+            *(isolation or [_check("isolation", "ok", self._runtime.kind)]),
             *found,
             *spaces,
             *self._storage(),
@@ -49,10 +51,10 @@ class Doctor:
 
     def _storage(self) -> list[Check]:
         storage = self._hive.storage
-        return [_check("storage", False, storage.problem)] if storage.low else []
+        return [_check("storage", "failure", storage.problem)] if storage.low else []
 
     async def _quotas(self) -> list[Check]:
-        """Limits of the disk that nothing enforces are wrong; their absence is only told."""
+        """Limits of the disk that nothing enforces are a warning; their absence is only told."""
         agents = await self._hive.store.read(lambda tx: tx.agents.all())
         without, unheeded = [], False
         running = await self._runtime.running()
@@ -61,21 +63,28 @@ class Doctor:
                 limits = self._hive.policy.limits(agent)
                 without.append(agent.name)
                 unheeded |= limits.disk_max is not None or limits.inodes_max is not None
-        return (
-            [_check("disk quota", not unheeded, _NO_QUOTA + ", ".join(without))] if without else []
-        )
+        level: Level = "warning" if unheeded else "ok"
+        return [_check("disk quota", level, _NO_QUOTA + ", ".join(without))] if without else []
 
     async def _absent(self) -> list[Check]:
         absent = await self._hive.store.read(self._hive.declarations.absent)
-        return [_check("declared", False, text) for text in absent]
+        return [_check("declared", "warning", text) for text in absent]
 
 
-def _check(name: str, ok: bool, text: str) -> Check:
-    return {"name": name, "ok": ok, "text": text}
+def _check(name: str, level: Level, text: str) -> Check:
+    return {"name": name, "level": level, "text": text}
+
+
+def _level(version: versions.Version) -> Level:
+    if version.good:
+        return "ok"
+    return "warning" if version.found else "failure"
 
 
 def _space(path: Path) -> Check:
     while not path.exists():
         path = path.parent
     free = free_fraction(path)
-    return _check("disk", free >= LOW, f"{path} has {free:.0%} of its disk free")
+    return _check(
+        "disk", "ok" if free >= LOW else "failure", f"{path} has {free:.0%} of its disk free"
+    )

@@ -59,7 +59,7 @@ async def served(
             return [f"{agent} {n}" for n in range(lines)][-3:]
 
         async def doctor() -> list[dict[str, Any]]:
-            return [{"name": "disk", "ok": False, "text": "full"}]
+            return [{"name": "disk", "level": "failure", "text": "full"}]
 
         context = Context(
             hive=made.hive,

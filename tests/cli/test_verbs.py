@@ -7,7 +7,9 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
+from hyperhive.cli.agents import doctor
 from hyperhive.cli.main import cli
 from tests.cli.conftest import Result, Run
 from tests.support.real_service import Swarm
@@ -213,10 +215,20 @@ def test_decisions_and_logins(run: Run) -> None:
 
 def test_doctor(run: Run) -> None:
     """Without containers there is always something to say."""
-    result = run("doctor")
-    assert result.code == 1
-    assert "WARN  isolation: " in result.out
+    assert "WARN  isolation: " in good(run("doctor")).out
     assert {c["name"] for c in run("doctor", "--json").json} == {"isolation", "version", "disk"}
+
+
+@pytest.mark.parametrize(("worst", "code"), [("ok", 0), ("warning", 0), ("failure", 1)])
+def test_only_what_keeps_agents_from_work_fails(worst: str, code: int) -> None:
+    class Answering:
+        def call(self, verb: str) -> dict[str, object]:
+            levels = ("ok", worst)
+            return {"checks": [{"name": "disk", "level": n, "text": "half full"} for n in levels]}
+
+    result = CliRunner().invoke(doctor, obj=Answering())
+    assert result.exit_code == code
+    assert result.output.splitlines()[0] == "ok    disk: half full"
 
 
 def test_debug(run: Run) -> None:

@@ -14,8 +14,9 @@ from hyperhive import config
 from hyperhive.hive.ports import Usage
 from hyperhive.local.runtime import LocalRuntime
 from hyperhive.protocol.bundle import Limits
-from hyperhive.service import doctor
+from hyperhive.service import doctor, versions
 from hyperhive.service.doctor import Doctor
+from hyperhive.service.versions import FLOORS, Version
 from tests.config.test_options import SMALLEST
 from tests.support.far_side import FakeRuntime
 from tests.support.swarm import POLICY, Swarm, swarm
@@ -33,8 +34,8 @@ def make(hive: Swarm, tmp_path: Path, runtime: Any = None, **options: Any) -> Do
     return Doctor(config.read({**SMALLEST, **places, **options}), runtime, hive.hive)
 
 
-async def said(made: Doctor, name: str) -> list[tuple[bool, str]]:
-    return [(c["ok"], c["text"]) for c in await made.check() if c["name"] == name]
+async def said(made: Doctor, name: str) -> list[tuple[str, str]]:
+    return [(c["level"], c["text"]) for c in await made.check() if c["name"] == name]
 
 
 async def test_each_thing_is_told(hive: Swarm, tmp_path: Path) -> None:
@@ -44,26 +45,35 @@ async def test_each_thing_is_told(hive: Swarm, tmp_path: Path) -> None:
         *["version"] * 3,
         *["disk"] * 2,
     ]
-    assert all(c.keys() == {"name", "ok", "text"} for c in checks)
+    assert all(c.keys() == {"name", "level", "text"} for c in checks)
     isolation = checks[0]
-    assert not isolation["ok"]
+    assert isolation["level"] == "warning"
     assert "plain processes" in isolation["text"]
 
 
-@pytest.mark.parametrize(("share", "ok"), [(0.0, True), (1.1, False)])
+@pytest.mark.parametrize(("part", "level"), [("3.40.1", "warning"), ("", "failure"), ("9.0", "ok")])
+async def test_an_old_part_is_a_warning_and_a_missing_one_a_failure(
+    hive: Swarm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, level: str
+) -> None:
+    found = Version(FLOORS["sqlite"], part)
+    monkeypatch.setattr(versions, "installed", lambda: [found])
+    assert await said(make(hive, tmp_path), "version") == [(level, found.text)]
+
+
+@pytest.mark.parametrize(("share", "level"), [(0.0, "ok"), (1.1, "failure")])
 async def test_the_disk(
-    hive: Swarm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, ok: bool
+    hive: Swarm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, level: str
 ) -> None:
     monkeypatch.setattr(doctor, "LOW", share)
     disks = await said(make(hive, tmp_path), "disk")
-    assert [ok for ok, _ in disks] == [ok, ok]
+    assert [found for found, _ in disks] == [level, level]
     assert all(text.startswith(f"{tmp_path} has ") for _, text in disks)
 
 
 async def test_agents_that_wait_for_space(hive: Swarm, tmp_path: Path) -> None:
     hive.hive.storage.level, hive.hive.storage.free = "critical", 0.04
-    ((ok, text),) = await said(make(hive, tmp_path), "storage")
-    assert not ok
+    ((level, text),) = await said(make(hive, tmp_path), "storage")
+    assert level == "failure"
     assert "agents are stopped until 12% are" in text
 
 
@@ -72,15 +82,15 @@ async def test_a_disk_without_quotas(hive: Swarm, tmp_path: Path) -> None:
     made = make(hive, tmp_path, runtime)
     assert await said(made, "disk quota") == []
     await runtime.start(await hive.agent("alice"))
-    ((ok, text),) = await said(made, "disk quota")
-    assert ok
+    ((level, text),) = await said(made, "disk quota")
+    assert level == "ok"
     assert text.startswith("no disk quota:")
     assert text.endswith("written by alice")
 
 
-@pytest.mark.parametrize(("quota", "told"), [(False, [False]), (True, [])])
+@pytest.mark.parametrize(("quota", "told"), [(False, ["warning"]), (True, [])])
 async def test_a_disk_limit_that_nothing_enforces(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: bool, told: list[bool]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: bool, told: list[str]
 ) -> None:
     alice = replace(POLICY.declared["alice"], ceilings=Limits(disk_max=2**30))
     declared = {**POLICY.declared, "alice": alice}
@@ -93,13 +103,13 @@ async def test_a_disk_limit_that_nothing_enforces(
         monkeypatch.setattr(runtime, "usage", usage)
         await runtime.start(await hive.agent("alice"))
         found = await said(make(hive, tmp_path, runtime), "disk quota")
-        assert [ok for ok, _ in found] == told
+        assert [level for level, _ in found] == told
 
 
 async def test_a_declared_agent_that_was_destroyed(hive: Swarm, tmp_path: Path) -> None:
     await hive.hive.agents.destroy("alice", purge=False)
     assert await said(make(hive, tmp_path), "declared") == [
-        (False, "alice is declared, but was destroyed: revive it to have it back")
+        ("warning", "alice is declared, but was destroyed: revive it to have it back")
     ]
 
 
