@@ -48,6 +48,10 @@ class AgentConfig:
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     limits: Ceilings = field(default_factory=Ceilings)
     """Above which the agent's own settings do not count."""
+    module: FilePath | None = None
+    """With `nix`, what its container has: a NixOS module, or a directory with `agent.nix`."""
+    apply: Literal["ask", "always"] = "ask"
+    """With `nix`, whether a changed declaration waits for the operator's approval."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,13 +93,25 @@ class RuntimeConfig:
     kind: Literal["local", "nspawn"] = "local"
     """`nspawn`: containers, driven over D-Bus. `local`: plain processes, for a trial."""
     default_bundle: FilePath | None = None
-    """With `nspawn`, what an agent is started from that has no bundle of its own."""
+    """With `nspawn`, what an agent is started from that no bundle was built for."""
     idle_release_seconds: Annotated[float, Range(1, 86_400)] = 300
     """After which an idle agent's Claude process is let go; it resumes with its session."""
     lease_seconds: Annotated[float, Range(1, 3_600)] = 60
     crash_limit: Annotated[int, Range(1, 1_000)] = 5
     crash_window_seconds: Annotated[float, Range(1, 86_400)] = 600
     restart_delay_seconds: Annotated[float, Range(0, 60)] = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NixConfig:
+    """How agents are built; where it is absent they are not."""
+
+    flake: FilePath
+    """Directory with the `flake.nix` and `flake.lock` that agents' modules are built with."""
+    offline: bool = True
+    """Nothing is fetched: what is not in the Nix store already cannot be built with."""
+    eval_seconds: Annotated[int, Range(1, 86_400)] = 300
+    build_seconds: Annotated[int, Range(1, 604_800)] = 3_600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +129,7 @@ class Config:
     upstream: Upstream = "https://api.anthropic.com"
     dashboard: DashboardConfig = field(default_factory=DashboardConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+    nix: NixConfig | None = None
     gateway: GatewayConfig = field(default_factory=GatewayConfig)
     mail: MailConfig = field(default_factory=MailConfig)
     retention: RetentionConfig = field(default_factory=RetentionConfig)

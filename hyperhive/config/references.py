@@ -16,13 +16,26 @@ def check_references(config: Config) -> None:
     _check_directories(config)
     _check_dashboard(config.dashboard)
     _check_models(config)
-    if config.runtime.kind == "nspawn" and config.runtime.default_bundle is None:
-        raise InvalidField("runtime.defaultBundle", "is missing: `nspawn` starts agents from one")
+    _check_bundles(config)
     if MANAGER in config.agents:
         raise InvalidField(f"agents.{MANAGER}", "the manager is configured under `manager`")
     for where, agent in _groups(config).items():
         if agent.role == "manager" and where != "manager":
             raise InvalidField(f"{where}.role", "there is one manager, under `manager`")
+
+
+def _check_bundles(config: Config) -> None:
+    """Where the containers' systems come from."""
+    runtime = config.runtime
+    if config.nix is not None:
+        if runtime.kind != "nspawn":
+            raise InvalidField("nix", "only the runtime `nspawn` starts what is built")
+        return
+    if runtime.kind == "nspawn" and runtime.default_bundle is None:
+        raise InvalidField("runtime.defaultBundle", "is missing: `nspawn` starts agents from one")
+    for where, agent in _groups(config).items():
+        if agent.module is not None:
+            raise InvalidField(f"{where}.module", "nothing builds it: `nix` is missing")
 
 
 def _groups(config: Config) -> dict[str, AgentConfig]:

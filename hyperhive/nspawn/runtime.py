@@ -28,7 +28,7 @@ from hyperhive.protocol.model import check_name
 log = logging.getLogger(__name__)
 
 
-async def open_runtime(state_dir: Path, default_bundle: Path) -> NspawnRuntime:
+async def open_runtime(state_dir: Path, default_bundle: Path | None) -> NspawnRuntime:
     """Connected to the system bus. Raises Unavailable."""
     bus = LastingBus()
     await bus.open()
@@ -101,7 +101,7 @@ class NspawnRuntime:
         async with self._acting[agent.name]:
             state = await self._lives.look(agent.name)
             if state.active != "active":
-                await asyncio.to_thread(self._bundles.ensure, agent.name)
+                await asyncio.to_thread(self._bundles.ensure, agent.name, agent.bundle)
                 await self._start(agent.name)
             invocation = self._lives.alive.get(agent.name)
             if invocation is None:

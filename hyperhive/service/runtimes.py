@@ -44,7 +44,7 @@ def _local(stack: AsyncExitStack, config: Config) -> OwnedRuntime:
 
 
 async def _nspawn(config: Config) -> OwnedRuntime:
-    assert config.runtime.default_bundle is not None
+    default = config.runtime.default_bundle
     try:
         # Late: a trial without containers needs neither pydbus nor GLib.
         module = importlib.import_module("hyperhive.nspawn.runtime")
@@ -53,6 +53,6 @@ async def _nspawn(config: Config) -> OwnedRuntime:
             "runtime.kind", f"`nspawn` needs pydbus and PyGObject, which are not there: {error}"
         ) from None
     opened: OwnedRuntime = await module.open_runtime(
-        state_dir=Path(config.state_dir), default_bundle=Path(config.runtime.default_bundle)
+        state_dir=Path(config.state_dir), default_bundle=Path(default) if default else None
     )
     return opened

@@ -84,3 +84,10 @@ def test_containers_need_a_bundle() -> None:
     assert refused(runtime={"kind": "nspawn"}) == "runtime.defaultBundle"
     runtime = {"kind": "nspawn", "defaultBundle": "/b"}
     assert config.read({**SMALLEST, "runtime": runtime}).runtime.default_bundle == "/b"
+
+
+def test_what_is_built_runs_in_containers() -> None:
+    nix = {"flake": "/f"}
+    assert refused(nix=nix) == "nix"
+    assert config.read({**SMALLEST, "nix": nix, "runtime": {"kind": "nspawn"}}).nix is not None
+    assert refused(agents={"bob": {"module": "/m"}}) == "agents.bob.module"
