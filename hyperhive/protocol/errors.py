@@ -13,6 +13,7 @@ HiveError
  |- LoopDetected        loop             409  too many replies between agents
  |- LeaseExpired        lease_expired    410  the lease ended before it was settled
  |- TooLarge            too_large        413
+ |- BuildFailed         build_failed     422  a configuration did not evaluate or build; `reason`
  |- Unsupported         unsupported      426  another protocol version
  |- QueueFull           queue_full       429  the recipient has too much undelivered mail
  |- RateLimited         rate_limited     429  too many requests; `retry_after` in seconds
@@ -130,6 +131,20 @@ class LeaseExpired(HiveError):
 class TooLarge(HiveError):
     code = "too_large"
     status = 413
+
+
+class BuildFailed(HiveError):
+    """A configuration came to nothing; `reason` is a word of `protocol.builds`, the text a log."""
+
+    code = "build_failed"
+    status = 422
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def details(self) -> dict[str, object]:
+        return {"reason": self.reason}
 
 
 class Unsupported(HiveError):

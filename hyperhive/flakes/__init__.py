@@ -1,0 +1,1 @@
+"""Configurations as git repositories, and what Nix makes of them."""
