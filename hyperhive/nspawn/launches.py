@@ -19,11 +19,13 @@ _CAREFULLY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """`uid_base` is the container's root as the host sees it."""
+    """`uid_base` is the container's root as the host sees it; `disk_quota`, whether limits of the
+    disk are enforced."""
 
     invocation: str
     uid_base: int
     bundle: str
+    disk_quota: bool
 
 
 class Launches:
@@ -80,5 +82,5 @@ def _parse(data: bytes) -> Launch | None:
             "uid_base": int(base),
             "bundle": str(bundle),
         } if base >= RANGE:
-            return Launch(invocation, base, bundle)
+            return Launch(invocation, base, bundle, facts.get("disk_quota") is True)
     return None

@@ -141,7 +141,15 @@ class NspawnRuntime:
         if agent not in self._lives.alive:  # systemd keeps the figures of the last run
             return Usage()
         memory, cpu, tasks = await self._units.usage(agent_unit(agent))
-        return Usage(memory, None if cpu is None else cpu / 1e9, tasks)
+        launch = self._launches.find(agent)
+        return Usage(
+            memory,
+            None if cpu is None else cpu / 1e9,
+            tasks,
+            # Its directories are closed to us, and a project's use is told to root (quotactl(2)).
+            disk_bytes=None,
+            disk_quota=launch is not None and launch.disk_quota,
+        )
 
     async def open_terminal(
         self, agent: str, user: TerminalUser, rows: int, columns: int

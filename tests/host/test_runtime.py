@@ -172,7 +172,9 @@ async def test_usage_logs_and_peers(adapter: Driven, hive: Hosted) -> None:
     await adapter.call("start", "carol")
     usage = await adapter.call("usage", "carol")
     assert usage["cpu_seconds"] > 0
-    base = hive.launch("carol")["uid_base"]
+    launch = hive.launch("carol")
+    assert (usage["disk_bytes"], usage["disk_quota"]) == (None, launch["disk_quota"])
+    base = launch["uid_base"]
     assert await adapter.call("peer_allowed", "carol", base + 1000)
     assert not await adapter.call("peer_allowed", "bob", base + 1000)
     assert not await adapter.call("peer_allowed", "carol", 0)

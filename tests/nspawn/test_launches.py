@@ -40,6 +40,22 @@ def test_uids_of_its_range(launches: Launches, tmp_path: Path) -> None:
         assert not launches.peer_allowed("alice", uid)
 
 
+@pytest.mark.parametrize(
+    ("said", "quota"), [(True, True), (False, False), ("yes", False), (1, False)]
+)
+def test_a_disk_quota_is_what_root_says_it_is(
+    launches: Launches, tmp_path: Path, said: object, quota: bool
+) -> None:
+    write(tmp_path, LAUNCH)
+    without = launches.find("alice")
+    assert without is not None
+    assert without.disk_quota is False
+    write(tmp_path, {**LAUNCH, "disk_quota": said})
+    found = launches.find("alice")
+    assert found is not None
+    assert found.disk_quota is quota
+
+
 def test_another_launch_counts_at_once(launches: Launches, tmp_path: Path) -> None:
     write(tmp_path, LAUNCH)
     assert launches.peer_allowed("alice", BASE)
