@@ -9,13 +9,12 @@ from pathlib import Path
 from hyperhive.harness.bash_policy import Decision
 from hyperhive.harness.prompt import Places, system_prompt
 from hyperhive.harness.session import Session
-from hyperhive.harness.session_events import Report, TurnOutcome
+from hyperhive.harness.session_events import Report, TurnOutcome, notice
 from hyperhive.harness.session_options import SessionOptions, proxy_environment
 from hyperhive.harness.tool_policy import ToolPolicy, decide_tool
 from hyperhive.protocol.answers import TurnStart, Welcome
 from hyperhive.protocol.bundle import AgentSettings
 from hyperhive.protocol.patterns import parse_bash_patterns
-from hyperhive.protocol.verbs import TurnEvent
 
 DEFAULT_MODEL = "default"
 """Claude Code's own choice, where the host has none; the self-check asks no model."""
@@ -72,13 +71,13 @@ class Agent:
         outcome = await self._session.run(prompt, model=model, report=report)
         if outcome.status != "overflow":
             return outcome
-        _notice(report, "The conversation no longer fits the model: it is compacted.")
+        report(notice("The conversation no longer fits the model: it is compacted."))
         compacted = await self._session.compact(model=model, report=report)
         if compacted.status == "interrupted":
             return compacted
         if not compacted.clean:
             # Left as it is, every further turn would overflow too.
-            _notice(report, f"That failed ({compacted.text}): a new conversation begins.")
+            report(notice(f"That failed ({compacted.text}): a new conversation begins."))
             await self._session.new()
         return await self._session.run(prompt, model=model, report=report)
 
@@ -104,7 +103,3 @@ class Agent:
 
     def _decide(self, tool: str, tool_input: Mapping[str, object]) -> Decision:
         return decide_tool(tool, tool_input, self._policy)
-
-
-def _notice(report: Report, text: str) -> None:
-    report(TurnEvent(kind="notice", text=text))

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import click
 
 from hyperhive import __version__
+from hyperhive.harness.imports import import_late
 from hyperhive.harness.options import Options
 from hyperhive.protocol.errors import HiveError
 from hyperhive.protocol.wire import dumps
@@ -86,7 +87,7 @@ def run(**options: Any) -> None:
     # until the host hears from this agent; nothing in this process speaks TLS.
     os.environ.update(SSL_CERT_FILE=os.devnull, SSL_CERT_DIR=os.devnull)
     # Late: what it imports takes most of that time.
-    harness = importlib.import_module("hyperhive.harness.run")
+    harness = import_late("hyperhive.harness.run")
     sys.exit(harness.run(Options(**options)))
 
 

@@ -10,6 +10,9 @@ from hyperhive.protocol.errors import InvalidField
 from hyperhive.protocol.schema import parse
 from hyperhive.protocol.verbs import FILLED_IN_BY_HARNESS
 
+SERVER_NAME = "hyperhive"
+"""Of the MCP server, whose tools make these requests."""
+
 
 class Caller(Protocol):
     """A way to the host."""

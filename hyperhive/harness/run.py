@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
 import logging
 import signal
 import uuid
 
+from hyperhive.harness.imports import import_late
 from hyperhive.harness.link import HiveGone, Link, Superseded
 from hyperhive.harness.options import Options
 from hyperhive.harness.orders import Orders
@@ -73,8 +73,7 @@ def _set_on_signal(stop: asyncio.Event) -> None:
 
 async def _work(options: Options, link: Link, orders: Orders) -> None:
     welcome = await orders.first_welcome
-    # In a thread, so that the link stays alive meanwhile: it takes more than a second.
-    module = await asyncio.to_thread(importlib.import_module, "hyperhive.harness.work")
+    module = import_late("hyperhive.harness.work")
     await module.work(options, link, orders, welcome)
 
 

@@ -6,16 +6,26 @@ import asyncio
 import contextlib
 import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from hyperhive.harness.session_client import ClaudeClient, Policy
-from hyperhive.harness.session_events import Report, SessionError, SessionGone, TurnOutcome
+from hyperhive.harness.session_events import (
+    Report,
+    SessionError,
+    SessionGone,
+    TurnOutcome,
+    notice,
+)
 from hyperhive.harness.session_memory import (
     forget_session_id,
     load_session_id,
     save_session_id,
 )
-from hyperhive.harness.session_messages import TurnReader
 from hyperhive.harness.session_options import SessionOptions
+from hyperhive.harness.session_start import start_client
+from hyperhive.harness.tool_policy import Policy
+
+if TYPE_CHECKING:
+    from hyperhive.harness.session_client import ClaudeClient
 
 INTERRUPT_SECONDS = 10.0
 """A turn that has not ended so long after an interrupt is ended by killing Claude Code."""
@@ -86,7 +96,7 @@ class Session:
         """Starts Claude Code and its MCP servers, asks no model; what is wrong, one line each."""
         async with self._alone:
             try:
-                await self._connect(model, TurnReader(lambda event: None, lambda session_id: None))
+                await self._connect(model, lambda event: None)
                 assert self._client is not None
                 return await self._client.broken_servers()
             except SessionError as error:
@@ -125,16 +135,15 @@ class Session:
     async def _take(
         self, turn: _Turn, prompt: str, model: str, report: Report, *, command: bool
     ) -> TurnOutcome:
-        reader = TurnReader(report, self._remember)
-        lost = await self._connect(model, reader)
+        lost = await self._connect(model, report)
         if turn.interrupted:
             return TurnOutcome(status="interrupted", lost_session=lost)
         assert self._client is not None
         turn.begun = True
-        outcome = await self._client.turn(prompt, reader, command=command)
+        outcome = await self._client.turn(prompt, report, self._remember, command=command)
         return replace(outcome, lost_session=lost)
 
-    async def _connect(self, model: str, reader: TurnReader) -> bool:
+    async def _connect(self, model: str, report: Report) -> bool:
         """Sees to a process that has this session, these options and this model.
 
         Returns whether the remembered session was gone, so that this is another one. A new model
@@ -151,13 +160,13 @@ class Session:
             await self._start(model, self.id)
             return False
         except SessionGone as error:
-            reader.notice(f"The former session cannot be resumed, a new one begins: {error}")
+            report(notice(f"The former session cannot be resumed, a new one begins: {error}"))
             forget_session_id(self.options.id_file)
             await self._start(model, None)
             return True
 
     async def _start(self, model: str, session_id: str | None) -> None:
-        self._client = ClaudeClient(self.options, model, session_id, self._policy)
+        self._client = await start_client(self.options, model, session_id, self._policy)
         try:
             await self._client.start()
         except BaseException:

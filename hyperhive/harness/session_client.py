@@ -24,20 +24,19 @@ from claude_agent_sdk import (
     ToolPermissionContext,
 )
 
-from hyperhive.harness.bash_policy import Decision
 from hyperhive.harness.session_events import (
     ClaudeDied,
     ClaudeSilent,
     ClaudeUnavailable,
+    Report,
     SessionGone,
     TurnOutcome,
 )
 from hyperhive.harness.session_messages import TurnReader
-from hyperhive.harness.session_options import SessionOptions, command_line, find_claude
+from hyperhive.harness.session_options import SessionOptions
 from hyperhive.harness.session_process import ClaudeProcess
-
-Policy = Callable[[str, Mapping[str, object]], Decision]
-"""Decides on a tool's name and input, from the event loop. If it raises, the tool is refused."""
+from hyperhive.harness.session_transport import ClaudeTransport
+from hyperhive.harness.tool_policy import Policy
 
 CONNECT_SECONDS = 60.0
 SILENCE_SECONDS = 1_200.0
@@ -47,27 +46,23 @@ REPLY_SECONDS = 10.0
 
 
 class ClaudeClient:
-    """Made by `start`, ended by `stop`. After an error it is of no more use but to be stopped."""
+    """For a process that runs: connected by `start`, ended by `stop`, also after an error."""
 
     def __init__(
-        self, options: SessionOptions, model: str, session_id: str | None, policy: Policy
+        self, options: SessionOptions, model: str, process: ClaudeProcess, policy: Policy
     ) -> None:
-        program = find_claude(options.environment.get("PATH", ""))
-        if program is None:
-            raise ClaudeUnavailable("there is no Claude Code program: install claude-agent-sdk")
         self._options = options
         self._model = model
         self._policy = policy
         self._reader: TurnReader | None = None
-        argv = command_line(program, options, model, session_id)
-        self._process = ClaudeProcess(argv, options.workspace, options.environment)
-        self._client = ClaudeSDKClient(self._sdk_options(), transport=self._process)
+        self._process = process
+        self._client = ClaudeSDKClient(self._sdk_options(), ClaudeTransport(process))
 
     def _sdk_options(self) -> ClaudeAgentOptions:
         """What the SDK itself serves; the rest is on the command line."""
         servers = {
-            name: cast(McpSdkServerConfig, {"type": "sdk", "name": name, "instance": server})
-            for name, server in self._options.own_servers.items()
+            name: cast(McpSdkServerConfig, {"type": "sdk", "name": name, "instance": make()})
+            for name, make in self._options.own_servers.items()
         }
         return ClaudeAgentOptions(
             # Without `snapshot` a resumed session goes on with the prompt that it began with.
@@ -88,13 +83,17 @@ class ClaudeClient:
             reason = self._process.last_words or str(error) or type(error).__name__
             raise ClaudeUnavailable(f"Claude Code did not start: {reason}") from error
 
-    async def turn(self, prompt: str, reader: TurnReader, *, command: bool) -> TurnOutcome:
-        """A prompt is given to the model as it is; a `command`, such as `/compact`, is carried out.
+    async def turn(
+        self, prompt: str, report: Report, remember: Callable[[str], None], *, command: bool
+    ) -> TurnOutcome:
+        """`remember` gets the session's id as soon as it is known.
+
+        A prompt is given to the model as it is; a `command`, such as `/compact`, is carried out.
 
         Otherwise a prompt that begins with `/` or contains `@path` would be obeyed, not read.
         """
         key = str(uuid.uuid4())
-        self._reader = reader
+        self._reader = reader = TurnReader(report, remember)
         with self._translated(SILENCE_SECONDS):
             async with asyncio.timeout(REPLY_SECONDS):
                 await self._client.query(_user_message(prompt, key, composed=not command))

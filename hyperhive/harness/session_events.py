@@ -75,3 +75,8 @@ def bounded(text: str, limit: int = MAX_EVENT_BYTES) -> str:
         return data.decode()
     note = f"\n[{len(data)} bytes in all]"
     return data[: limit - len(note)].decode("utf-8", "ignore") + note
+
+
+def notice(text: str) -> TurnEvent:
+    """What the harness itself has to say of a turn."""
+    return TurnEvent(kind="notice", text=bounded(text))

@@ -16,7 +16,7 @@ from claude_agent_sdk import (
     UserMessage,
 )
 
-from hyperhive.harness.session_events import Report, Status, TurnOutcome, bounded
+from hyperhive.harness.session_events import Report, Status, TurnOutcome, bounded, notice
 from hyperhive.protocol.verbs import TurnEvent
 
 _SYNTHETIC = "<synthetic>"
@@ -50,9 +50,6 @@ class TurnReader:
             case SystemMessage():
                 self._read_system(message.subtype, message.data)
 
-    def notice(self, text: str) -> None:
-        self._report(TurnEvent(kind="notice", text=bounded(text)))
-
     def _read_assistant(self, message: AssistantMessage) -> None:
         if message.model == _SYNTHETIC:
             return
@@ -83,10 +80,10 @@ class TurnReader:
         elif subtype == "status" and data.get("compact_result") == "failed":
             self._compact_error = str(data.get("compact_error") or "compaction failed")
         elif subtype == "compact_boundary":
-            self.notice("The conversation was compacted.")
+            self._report(notice("The conversation was compacted."))
         elif subtype == "api_retry":
             status = data.get("error_status") or data.get("error") or "no answer"
-            self.notice(f"The model API failed ({status}); Claude Code tries again.")
+            self._report(notice(f"The model API failed ({status}); Claude Code tries again."))
 
     def outcome(self, result: ResultMessage) -> TurnOutcome:
         status, usage = _status(result), result.usage or {}

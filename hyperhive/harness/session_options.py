@@ -6,7 +6,7 @@ import importlib.util
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -45,8 +45,8 @@ class SessionOptions:
     tools: tuple[str, ...] = ()
     """Built-in tools the model is offered; `("*",)` is all of them."""
     fallback_model: str | None = None
-    own_servers: Mapping[str, object] = field(default_factory=dict)
-    """MCP servers in this process, by name: low-level `Server` objects of the package `mcp`."""
+    own_servers: Mapping[str, Callable[[], object]] = field(default_factory=dict)
+    """MCP servers in this process, by name: each call makes a low-level `Server` of `mcp`."""
     extra_servers: Mapping[str, McpServer] = field(default_factory=dict)
 
 

@@ -1,7 +1,7 @@
-"""The Claude Code process as a transport of the Claude Agent SDK.
+"""The Claude Code process: how it starts, speaks and ends; light to import.
 
-The SDK's own transport adds the environment of this process, and leaves Claude Code running with
-its tools when this process is killed.
+The Claude Agent SDK's own adds the environment of this process, and leaves Claude Code running
+with its tools when this process is killed.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
-from claude_agent_sdk import CLIConnectionError, ProcessError, Transport
-
 MAX_LINE_BYTES = 32 * 1024 * 1024
 """Of one message from Claude Code; an image that a tool returns is one."""
 
@@ -32,8 +30,12 @@ _libc = ctypes.CDLL(None)
 _log = logging.getLogger(__name__)
 
 
-class ClaudeProcess(Transport):
-    """One process, from `connect` to `close`; `pid` and `exit_code` are None before."""
+class BrokenStream(Exception):
+    """Nothing can be written to it, or what it wrote is no message."""
+
+
+class ClaudeProcess:
+    """One process, from `start` to `close`; `pid` and `exit_code` are None before."""
 
     def __init__(self, argv: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> None:
         self._argv = argv
@@ -57,7 +59,8 @@ class ClaudeProcess(Transport):
         """The end of what it wrote to its standard error."""
         return "\n".join(self._last_lines)
 
-    async def connect(self) -> None:
+    async def start(self) -> None:
+        """Raises OSError."""
         self._process = await asyncio.create_subprocess_exec(
             *self._argv,
             cwd=self._cwd,
@@ -82,9 +85,10 @@ class ClaudeProcess(Transport):
                 process.stdin.write(data.encode())
                 await process.stdin.drain()
         except (OSError, RuntimeError) as error:  # a closed pipe, a full one, a closed transport
-            raise CLIConnectionError(f"cannot write to Claude Code: {error!r}") from error
+            raise BrokenStream(f"cannot write to Claude Code: {error!r}") from error
 
     async def read_messages(self) -> AsyncIterator[dict[str, object]]:
+        """Until it has ended and `exit_code` is known."""
         process = self._started()
         assert process.stdout is not None
         try:
@@ -92,10 +96,8 @@ class ClaudeProcess(Transport):
                 if line.startswith(b"{"):
                     yield json.loads(line)
         except ValueError as error:  # longer than the limit, or not JSON
-            raise CLIConnectionError(f"Claude Code wrote a broken message: {error}") from error
-        code = await process.wait()
-        if code:
-            raise ProcessError("Claude Code ended", exit_code=code, stderr=self.last_words)
+            raise BrokenStream(f"Claude Code wrote a broken message: {error}") from error
+        await process.wait()
 
     async def end_input(self) -> None:
         process = self._started()
@@ -148,7 +150,7 @@ class ClaudeProcess(Transport):
 
     def _started(self) -> asyncio.subprocess.Process:
         if self._process is None:
-            raise CLIConnectionError("Claude Code is not started")
+            raise BrokenStream("Claude Code is not started")
         return self._process
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,9 @@ from hyperhive.harness.bash_policy import Decision, decide
 from hyperhive.harness.startup_files import runs_later
 from hyperhive.protocol.errors import InvalidField
 from hyperhive.protocol.patterns import BashPattern
+
+Policy = Callable[[str, Mapping[str, object]], Decision]
+"""Decides on a tool's name and input, from the event loop. If it raises, the tool is refused."""
 
 _SHELL_TOOLS = {
     "Bash": frozenset({"command", "description", "timeout", "run_in_background"}),

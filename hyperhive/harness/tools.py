@@ -11,12 +11,10 @@ from mcp.types import CallToolResult, ListToolsResult, Tool
 
 from hyperhive import __version__
 from hyperhive.harness.envelope import inert_json
-from hyperhive.harness.requests import Caller, complete
+from hyperhive.harness.requests import SERVER_NAME, Caller, complete
 from hyperhive.protocol.errors import HiveError, InvalidField
 from hyperhive.protocol.json_schema import json_schema
 from hyperhive.protocol.verbs import FILLED_IN_BY_HARNESS, VERBS
-
-SERVER_NAME = "hyperhive"
 
 
 class Tools:

@@ -1,23 +1,25 @@
-"""Puts the parts of a running agent together; imported after hello, as it imports Claude's SDK."""
+"""Puts the parts of a running agent together; what takes long to import comes when it is needed."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 from hyperhive.harness.agent import Agent
+from hyperhive.harness.imports import import_late
 from hyperhive.harness.link import Link
 from hyperhive.harness.link_caller import LinkCaller
 from hyperhive.harness.options import Options
 from hyperhive.harness.orders import Orders
 from hyperhive.harness.prompt import Places
 from hyperhive.harness.relay import Relay
+from hyperhive.harness.requests import SERVER_NAME
 from hyperhive.harness.selfcheck import SelfChecker
 from hyperhive.harness.session_options import SessionOptions, claude_environment
-from hyperhive.harness.tools import SERVER_NAME, Tools, build_server
 from hyperhive.harness.turns import TurnLoop
 from hyperhive.protocol.answers import Welcome
 
@@ -56,7 +58,7 @@ async def work(options: Options, link: Link, orders: Orders, welcome: Welcome) -
 def _agent(
     options: Options, link: Link, orders: Orders, welcome: Welcome, urls: Urls, scratch: Path
 ) -> Agent:
-    tools = Tools(LinkCaller(link, orders), welcome.capabilities)
+    server = functools.partial(_server, LinkCaller(link, orders), welcome)
     session = SessionOptions(
         workspace=options.workspace,
         scratch=scratch,
@@ -68,7 +70,12 @@ def _agent(
             api_url=urls.api,
             credential_kind=welcome.credential_kind,
         ),
-        own_servers={SERVER_NAME: build_server(tools)},
+        own_servers={SERVER_NAME: server},
     )
     places = Places(str(options.workspace), str(options.state / "notes.md"))
     return Agent(welcome, session, places, lambda: orders.settings, urls.egress)
+
+
+def _server(caller: LinkCaller, welcome: Welcome) -> object:
+    module = import_late("hyperhive.harness.tools")
+    return module.build_server(module.Tools(caller, welcome.capabilities))

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hyperhive.harness.session_client import Policy
-from hyperhive.harness.tool_policy import ToolPolicy, decide_tool
+from hyperhive.harness.tool_policy import Policy, ToolPolicy, decide_tool
 from hyperhive.protocol.patterns import parse_bash_patterns
 from tests.harness.command_table import (
     ALLOWED_BY,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hyperhive.harness import session_client
+from hyperhive.harness import session_client, session_start
 from hyperhive.harness.session_events import ClaudeDied, ClaudeSilent, ClaudeUnavailable
 from tests.support.claude import FOR_EVER, MODEL, bench, endless_commands, pid_of
 from tests.support.scripted_model import failure, prompt_too_long, text, tool
@@ -115,7 +115,7 @@ async def test_a_claude_that_falls_silent_is_killed(
 async def test_a_claude_that_does_not_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str | None
 ) -> None:
-    monkeypatch.setattr(session_client, "find_claude", lambda path: program)
+    monkeypatch.setattr(session_start, "find_claude", lambda path: program)
     monkeypatch.setattr(session_client, "CONNECT_SECONDS", 1.0)
     async with bench(tmp_path, [text("ok")]) as b:
         with pytest.raises(ClaudeUnavailable):

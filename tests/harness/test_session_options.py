@@ -75,7 +75,9 @@ def test_names_the_shell_where_it_is(tmp_path: Path) -> None:
 
 def test_text_of_others_stands_in_files_and_each_value_with_its_option(tmp_path: Path) -> None:
     server = McpServer(command=HOSTILE, args=(HOSTILE,), env={"TOKEN": "hidden"})
-    given = options(tmp_path, prompt=HOSTILE, extra_servers={"x": server}, own_servers={"y": 1})
+    given = options(
+        tmp_path, prompt=HOSTILE, extra_servers={"x": server}, own_servers={"y": object}
+    )
     given = replace(given, tools=("Bash", HOSTILE), fallback_model=f"{HOSTILE}2")
     argv = command_line("claude", given, HOSTILE, HOSTILE)
     assert [word for word in argv if HOSTILE in word] == [

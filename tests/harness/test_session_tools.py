@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,7 @@ from claude_agent_sdk import create_sdk_mcp_server
 from claude_agent_sdk import tool as sdk_tool
 
 from hyperhive.harness.bash_policy import Decision
-from hyperhive.harness.session_client import Policy
-from hyperhive.harness.tool_policy import ToolPolicy, decide_tool
+from hyperhive.harness.tool_policy import Policy, ToolPolicy, decide_tool
 from hyperhive.protocol.bundle import McpServer
 from hyperhive.protocol.patterns import parse_bash_patterns
 from tests.support.claude import MODEL, bench, refuse
@@ -156,7 +156,7 @@ async def test_the_policy_is_asked_about_every_tool(tmp_path: Path) -> None:
     }
     script = [*(tool(name, **arguments) for name, arguments in uses.items()), text("done")]
     offered = tuple(name for name in uses if not name.startswith("mcp"))
-    servers = {"hyperhive": own_server(calls)}
+    servers = {"hyperhive": partial(own_server, calls)}
     async with bench(tmp_path, script, remember, tools=offered, own_servers=servers) as b:
         assert (await b.run()).clean
         assert list(b.workspace.iterdir()) == []
@@ -183,7 +183,7 @@ async def test_a_subagent_is_under_the_same_policy(tmp_path: Path) -> None:
 async def test_a_tool_of_the_swarm_arrives(tmp_path: Path) -> None:
     calls: list[str] = []
     script = [tool("mcp__hyperhive__note", words="remember me"), text("done")]
-    servers = {"hyperhive": own_server(calls)}
+    servers = {"hyperhive": partial(own_server, calls)}
     async with bench(tmp_path, script, listed(), own_servers=servers) as b:
         await b.run()
         assert calls == ["remember me"]
@@ -253,7 +253,7 @@ asyncio.run(main())
 async def test_checks_itself_without_asking_the_model(tmp_path: Path) -> None:
     (tmp_path / "extra.py").write_text(_EXTRA_SERVER)
     good = McpServer(command=sys.executable, args=(str(tmp_path / "extra.py"),))
-    servers = {"hyperhive": own_server([])}
+    servers = {"hyperhive": partial(own_server, [])}
     script = [tool("mcp__extra__hello"), text("done")]
     async with bench(tmp_path, script, own_servers=servers, extra_servers={"extra": good}) as b:
         assert await b.session.check(model=MODEL) == []

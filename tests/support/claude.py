@@ -10,9 +10,9 @@ from pathlib import Path
 
 from hyperhive.harness.bash_policy import Decision
 from hyperhive.harness.session import Session
-from hyperhive.harness.session_client import Policy
 from hyperhive.harness.session_events import TurnOutcome
 from hyperhive.harness.session_options import SessionOptions, claude_environment
+from hyperhive.harness.tool_policy import Policy
 from hyperhive.protocol.verbs import TurnEvent
 from tests.support.scripted_model import Script, ScriptedModel
 
