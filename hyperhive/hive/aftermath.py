@@ -14,7 +14,7 @@ from hyperhive.hive.policy import Policy
 from hyperhive.hive.ports import Ended, Store, Transaction
 from hyperhive.hive.presence import Links
 from hyperhive.hive.questions import Questions
-from hyperhive.hive.records import Agent, Deadline, Operation, RunEnd
+from hyperhive.hive.records import Agent, Deadline, Event, Operation, RunEnd
 from hyperhive.hive.settling import end_leases
 from hyperhive.protocol.model import OPERATOR
 
@@ -43,19 +43,22 @@ class Aftermath:
         self._approvals = approvals
         self._links = links
 
-    async def record(self, ended: Ended, *, expected: bool = False) -> Agent | None:
+    async def record(
+        self, ended: Ended, *, expected: bool = False, problem: str = ""
+    ) -> Agent | None:
         """A run is over. Unexpected while running is wanted: a crash, told to the manager.
 
         Of one that is known already nothing follows: a runtime may tell of it to each service.
+        `problem` is for people, and lasts until a run is fit.
         """
 
         def change(tx: Transaction) -> Agent | None:
             agent = tx.agents.by_name(ended.invocation.agent)
             if agent is not None and not _is_known(agent, ended):
                 crashed = not expected and _is_wanted(agent) and not _is_restart(tx, agent, ended)
-                agent = self._note_end(tx, agent, ended, crashed)
+                agent = self._note_end(tx, agent, ended, crashed, problem)
                 if crashed:
-                    self._record_crash(tx, agent, ended)
+                    self._record_crash(tx, agent, ended, problem)
                 else:
                     tx.events.append("ended", agent.name, _facts(ended), self._clock.now())
                 end_leases(tx, self._clock, self._policy, agent.id, blame=crashed)
@@ -63,20 +66,24 @@ class Aftermath:
 
         return await self._store.write(change, essential=True)
 
-    def _note_end(self, tx: Transaction, agent: Agent, ended: Ended, crashed: bool) -> Agent:
+    def _note_end(
+        self, tx: Transaction, agent: Agent, ended: Ended, crashed: bool, problem: str
+    ) -> Agent:
         now, run = self._clock.now(), ended.invocation.id
         end = RunEnd(ended.reason, ended.exit, now, crashed, run)
-        noted = replace(agent, last_end=end)
+        noted = replace(agent, last_end=end, problem=problem or agent.problem)
         tx.agents.save(noted)
         return noted
 
-    def _record_crash(self, tx: Transaction, agent: Agent, ended: Ended) -> None:
+    def _record_crash(self, tx: Transaction, agent: Agent, ended: Ended, problem: str) -> None:
         now = self._clock.now()
-        crashes = len(tx.events.crashes(agent.name, self._since(agent))) + 1
+        crashes = len(self._crashes(tx, agent)) + 1
         delay = self._policy.restart_delay_seconds * 2.0 ** min(crashes - 1, 60)
         restart = deadline_in(self._clock, min(delay, MAX_RESTART_DELAY))
         tx.events.append("crash", agent.name, {**_facts(ended), "restart": asdict(restart)}, now)
         told = {"agent": agent.name, "reason": ended.reason, "exit": ended.exit, "attempt": crashes}
+        if problem:
+            told["note"] = problem
         if crashes >= self._policy.crash_limit:
             minutes = round(self._policy.crash_window_seconds / 60)
             why = f"{crashes} crashes within {minutes} minutes; start it to try again"
@@ -85,15 +92,15 @@ class Aftermath:
         tx.events.append("agent", agent.name, {"state": "crashed"}, now)
         notify_manager(tx, self._clock, agent.name, "container_crash", told)
 
-    def _since(self, agent: Agent) -> float:
-        """Crashes before this wall time do not count: too old, or another agent's of this name."""
-        return max(self._clock.now() - self._policy.crash_window_seconds, agent.created_at)
+    def _crashes(self, tx: Transaction, agent: Agent) -> list[Event]:
+        """Those that count, oldest first: not too old, and not another agent's of this name."""
+        since = max(self._clock.now() - self._policy.crash_window_seconds, agent.created_at)
+        found = tx.events.crashes(agent.name, since)
+        return [event for event in found if event.seq > agent.crashes_from]
 
     async def restart_delay(self, agent: Agent) -> float:
         """Seconds to wait before a start: doubles with every crash in the window."""
-        crashes = await self._store.read(
-            lambda tx: tx.events.crashes(agent.name, self._since(agent))
-        )
+        crashes = await self._store.read(lambda tx: self._crashes(tx, agent))
         if not crashes:
             return 0.0
         return remaining(Deadline(**crashes[-1].data["restart"]), self._clock)

@@ -126,14 +126,7 @@ class Agents:
             if agent.state != "tombstone":
                 state = "being purged" if agent.state == "purging" else "not destroyed"
                 raise Conflict(f"{name} is {state}")
-            back = replace(
-                agent,
-                state="present",
-                wanted="running",
-                quarantined=None,
-                hold=None,
-                retired_by=None,
-            )
+            back = replace(_released(tx, agent), state="present", retired_by=None)
             if name in self._policy.declared:
                 back = as_declared(back, self._policy.declared[name])
             tx.agents.save(back)
@@ -151,7 +144,7 @@ class Agents:
             if kind == "stop":
                 agent = replace(agent, wanted="stopped")
             else:
-                agent = replace(agent, wanted="running", quarantined=None, hold=None)
+                agent = _released(tx, agent)
             tx.agents.save(agent)
             operation = tx.operations.add(kind, agent.id, agent.name, actor, self._clock.now())
             self.log(tx, agent, {"wanted": agent.wanted, "operation": kind})
@@ -248,3 +241,9 @@ class Agents:
         self, tx: Transaction, actor: str, action: str, subject: str, detail: str = ""
     ) -> None:
         tx.audit.append(actor, action, subject, detail, self._clock.now())
+
+
+def _released(tx: Transaction, agent: Agent) -> Agent:
+    """Wanted anew: nothing holds it back, and after a quarantine no earlier crash counts."""
+    counted = tx.events.last() if agent.quarantined else agent.crashes_from
+    return replace(agent, wanted="running", quarantined=None, hold=None, crashes_from=counted)

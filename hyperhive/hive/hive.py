@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hyperhive.hive.aftermath import Aftermath
 from hyperhive.hive.agents import Agents
 from hyperhive.hive.approvals import Approvals
+from hyperhive.hive.attendance import Attendance
 from hyperhive.hive.bells import Bells
 from hyperhive.hive.broker import Broker
 from hyperhive.hive.clock import Clock
@@ -15,7 +16,7 @@ from hyperhive.hive.declarations import Declarations
 from hyperhive.hive.egress import Egress
 from hyperhive.hive.events import EventLog
 from hyperhive.hive.housekeeping import Housekeeping
-from hyperhive.hive.leases import Leases
+from hyperhive.hive.leases import Leases, forget_runs
 from hyperhive.hive.policy import Policy
 from hyperhive.hive.ports import AgentSockets, Runtime, Store
 from hyperhive.hive.presence import Links
@@ -55,6 +56,10 @@ class Hive:
         await self.leases.recover()
         self.storage.level = await self.store.read(known_level)
 
+    async def expect_ends(self) -> None:
+        """Before all agents are ended on purpose, by whoever ends the hive with them."""
+        await self.store.write(forget_runs, essential=True)
+
     async def run(self, runtime: Runtime, sockets: AgentSockets, free_space: FreeSpace) -> None:
         """The swarm's own tasks, until cancelled."""
         guard = StorageGuard(self.store, self.clock, self.storage, free_space)
@@ -68,7 +73,10 @@ class Hive:
             self.approvals,
             self.links,
         )
-        reconciler = Reconciler(self.store, self.clock, runtime, sockets, aftermath, self.storage)
+        attendance = Attendance(self.store, self.clock, self.links, aftermath)
+        reconciler = Reconciler(
+            self.store, self.clock, runtime, sockets, aftermath, attendance, self.storage
+        )
         keeping = Housekeeping(self.store, self.clock, self.policy, self.broker, self.questions)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.leases.run(), name="leases")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hyperhive.hive.clock import Clock, remaining
@@ -140,6 +140,7 @@ class Leases:
             tx.meta.set(BOOT_KEY, self._clock.boot_id)
             if not same_boot:
                 end_leases(tx, self._clock, self._policy)
+                forget_runs(tx)
             held, turns = tx.messages.leased(), tx.turns.open()
             holders = {(d.recipient_id, d.instance or "") for d in held}
             return holders | {(t.agent_id, t.instance) for t in turns}
@@ -198,6 +199,13 @@ def _check_turn(tx: Transaction, agent_id: int, instance: str, turn_id: str | No
         raise LeaseExpired("no such turn of this instance")
     if turn.state != "open":
         raise LeaseExpired(f"the turn is {turn.state}")
+
+
+def forget_runs(tx: Transaction) -> None:
+    """They end together, with the machine or with the hive: none of them has crashed."""
+    for agent in tx.agents.all():
+        if agent.run:
+            tx.agents.save(replace(agent, run=""))
 
 
 def _held_still(tx: Transaction, first: tuple[bytes, Any], instance: str) -> Taken:

@@ -176,6 +176,9 @@ class Runtime(Protocol):
     def peer_allowed(self, agent: str, uid: int) -> bool:
         """Whether a peer with this uid (SO_PEERCRED, unix(7)) can be the agent."""
 
+    async def how_ended(self, agent: str, invocation: str) -> Ended:
+        """How a run ended that does not run any more, as far as there is a trace of it."""
+
     def subscribe(self, listener: Callable[[Ended], None]) -> Callable[[], None]:
         """Call `listener` on the loop at every end; returns the way to stop.
 

@@ -11,6 +11,7 @@ class Presence:
 
     instance: str
     linked_at: float
+    """Boot time, in seconds."""
     version: str = ""
     healthy: bool | None = None
     """None until the self-check was reported."""
@@ -22,6 +23,7 @@ class Links:
 
     def __init__(self) -> None:
         self._present: dict[int, Presence] = {}
+        self._lost_at: dict[int, float] = {}
         self.start_problems: dict[int, str] = {}
         """Why an agent could not be started at the last try, by row id."""
 
@@ -33,12 +35,18 @@ class Links:
         present = self._present.get(agent_id)
         return present if present is not None and present.instance == instance else None
 
+    def changed(self, agent_id: int) -> float:
+        """Boot time of the last hello, or of the loss of the link after it; 0 before any."""
+        present = self._present.get(agent_id)
+        return present.linked_at if present else self._lost_at.get(agent_id, 0.0)
+
     def set(self, agent_id: int, presence: Presence) -> None:
         self._present[agent_id] = presence
 
-    def drop(self, agent_id: int, instance: str) -> bool:
+    def drop(self, agent_id: int, instance: str, boottime: float) -> bool:
         """Forget a link that went down, unless a newer one has taken its place."""
         if self.of(agent_id, instance) is None:
             return False
         del self._present[agent_id]
+        self._lost_at[agent_id] = boottime
         return True

@@ -13,8 +13,9 @@ from dataclasses import replace
 from typing import TypeVar
 
 from hyperhive.hive.aftermath import Aftermath
+from hyperhive.hive.attendance import Attendance
 from hyperhive.hive.clock import Clock
-from hyperhive.hive.ports import AgentSockets, Ended, Runtime, Store
+from hyperhive.hive.ports import AgentSockets, Ended, Invocation, Runtime, Store
 from hyperhive.hive.records import Agent, Event, Operation
 from hyperhive.hive.storage_guard import Storage
 from hyperhive.protocol.errors import HiveError, Unavailable
@@ -37,6 +38,7 @@ class Reconciler:
         runtime: Runtime,
         sockets: AgentSockets,
         aftermath: Aftermath,
+        attendance: Attendance,
         storage: Storage,
     ) -> None:
         self._store = store
@@ -44,6 +46,7 @@ class Reconciler:
         self._runtime = runtime
         self._sockets = sockets
         self._aftermath = aftermath
+        self._attendance = attendance
         self._storage = storage
         self._bells: dict[int, asyncio.Event] = {}
         self._ending: set[str] = set()
@@ -69,7 +72,8 @@ class Reconciler:
                 stop_ends()
 
     def _see_events(self, events: Sequence[Event]) -> None:
-        names = {e.agent for e in events if e.kind == "agent" and "link" not in e.data}
+        # Of a link that is up nothing follows; whether one is there is looked at in its time.
+        names = {e.agent for e in events if e.kind == "agent" and e.data.get("link") != "up"}
         everyone = any(e.kind == "storage" for e in events)
         if (names or everyone) and self._tasks is not None:
             self._tasks.create_task(self._look_at_names(None if everyone else names))
@@ -117,6 +121,7 @@ class Reconciler:
         bell = self._bells[agent_id]
         pause: float | None = None
         retry = FIRST_RETRY_SECONDS
+        is_adopted = False
         while True:
             try:
                 async with asyncio.timeout(pause):
@@ -125,6 +130,9 @@ class Reconciler:
                 pass
             bell.clear()
             try:
+                if not is_adopted:
+                    await self._adopt(agent_id)
+                    is_adopted = True
                 pause, retry = await self._settle(agent_id), FIRST_RETRY_SECONDS
                 if await self._is_gone(agent_id):
                     del self._bells[agent_id]
@@ -141,6 +149,16 @@ class Reconciler:
         agent = await self._store.read(lambda tx: tx.agents.get(agent_id))
         return agent is None or agent.state == "purged"
 
+    async def _adopt(self, agent_id: int) -> None:
+        """Before all else: the end of a run that ended while no service was there to see it."""
+        agent = await self._store.read(lambda tx: tx.agents.get(agent_id))
+        if agent is None or not agent.run or _is_over(agent, agent.run):
+            return
+        running = (await self._runtime.running()).get(agent.name)
+        if running is None or running.id != agent.run:
+            ended = await self._runtime.how_ended(agent.name, agent.run)
+            await self._aftermath.record(ended, expected=self._storage.critical)
+
     async def _settle(self, agent_id: int) -> float | None:
         """One comparison; returns the seconds after which it is worth another, or None."""
         while operation := await self._next_operation(agent_id):
@@ -150,25 +168,28 @@ class Reconciler:
             return None
         await self._sockets.open(agent)
         running = (await self._runtime.running()).get(agent.name)
-        if agent.wanted == "stopped" or agent.quarantined or self._storage.critical:
-            if running is not None:
-                await self._stop(agent)
-                await self._aftermath.stopped(agent)
+        unwanted = agent.wanted == "stopped" or agent.quarantined or self._storage.critical
+        if running is not None and (unwanted or _is_over(agent, running.id)):
+            await self._stop(agent)
+            await self._aftermath.stopped(agent)
+            running = None
+        if unwanted:
             return None
         if running is None:
             wait = await self._aftermath.restart_delay(agent)
             if wait > 0:
                 return wait
-            await self._start(agent)
-        return None
+            running = await self._start(agent)
+        return await self._attendance.check(agent, running)
 
-    async def _start(self, agent: Agent) -> None:
+    async def _start(self, agent: Agent) -> Invocation:
         try:
-            await self._runtime.start(agent)
+            run = await self._runtime.start(agent)
         except HiveError as error:
             await self._aftermath.start_failed(agent, error.message)
             raise
         await self._aftermath.started(agent)
+        return run
 
     async def _next_operation(self, agent_id: int) -> Operation | None:
         opened = await self._store.read(lambda tx: tx.operations.open(agent_id))
@@ -228,3 +249,8 @@ class Reconciler:
         if running is not None:
             self._ending.add(running.id)
         await self._runtime.stop(agent.name, invocation)
+
+
+def _is_over(agent: Agent, run: str) -> bool:
+    """Whether its end is recorded already."""
+    return agent.last_end is not None and agent.last_end.invocation == run

@@ -84,6 +84,12 @@ class Agent:
     retired_by: str | None = None
     """Who destroyed it: `operator` or `configuration`; None while it is present."""
     last_end: RunEnd | None = None
+    run: str = ""
+    """Invocation of the run that was seen last; over if `last_end` says so."""
+    problem: str = ""
+    """What was told of a run that is not fit; empty again once one is."""
+    crashes_from: int = 0
+    """Crashes up to the event of this number do not count."""
 
 
 DeliveryState = Literal["accepted", "leased", "acked", "dead", "expired", "undeliverable"]

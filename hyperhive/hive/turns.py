@@ -73,7 +73,7 @@ class Turns:
         # On a full disk too: whoever cannot say hello cannot acknowledge.
         agent, turn_id = await self._store.write(change, essential=True)
         self._leases.touch(agent_id, hello.instance)
-        presence = Presence(hello.instance, self._clock.now(), hello.version)
+        presence = Presence(hello.instance, self._clock.boottime(), hello.version)
         self._links.set(agent_id, presence)
         return {
             "type": "welcome",
@@ -92,7 +92,7 @@ class Turns:
 
     async def unlinked(self, agent_id: int, instance: str) -> None:
         """The link is down: its leases have a lease time of grace from now."""
-        if not self._links.drop(agent_id, instance):
+        if not self._links.drop(agent_id, instance, self._clock.boottime()):
             return
         self._leases.touch(agent_id, instance)
 
@@ -111,6 +111,8 @@ class Turns:
 
         def change(tx: Transaction) -> None:
             agent = require(tx.agents.get(agent_id), None)
+            if report.ok and agent.problem:
+                tx.agents.save(replace(agent, problem=""))
             data = {"healthy": report.ok, "problem": report.problem}
             tx.events.append("agent", agent.name, data, self._clock.now())
 

@@ -117,7 +117,8 @@ class Views:
             return next((o.error for o in tx.operations.open(agent.id) if o.error), "")
         present = self._links.get(agent.id)
         found = present.problem if present else self._links.start_problems.get(agent.id, "")
-        return agent.quarantined or found
+        lasting = agent.problem if agent.wanted == "running" else ""
+        return agent.quarantined or found or lasting
 
     def _hold(self, agent: Agent) -> View | None:
         if self._storage.low and agent.state == "present" and agent.wanted == "running":

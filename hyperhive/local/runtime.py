@@ -101,6 +101,10 @@ class LocalRuntime:
     async def running(self) -> dict[str, Invocation]:
         return self._runs.invocations()
 
+    async def how_ended(self, agent: str, invocation: str) -> Ended:
+        """A process tells only its parent, which was an earlier service."""
+        return Ended(Invocation(agent, invocation, 0.0), "unknown", None)
+
     # --- starts ---
 
     async def adopt(self) -> None:

@@ -113,6 +113,10 @@ class Lives:
         self._last_ended[run.agent] = run.id
         self._on_end(ended)
 
+    async def how_ended(self, run: Invocation) -> Ended:
+        """Of a run that was not seen. Raises Unavailable."""
+        return await self._how(run, await self._units.read(agent_unit(run.agent)))
+
     async def _how(self, run: Invocation, state: UnitState) -> Ended:
         service = await self._units.read_service(state.unit)
         if state.is_alive:  # another run: after a reboot from inside, or begun by somebody else
@@ -120,4 +124,4 @@ class Lives:
         if state.invocation == run.id:
             return Ended(run, end_reason(state, service), exit_of(service))
         # systemd unloads a unit that ended clean, and only then.
-        return Ended(run, "clean", None)
+        return Ended(run, "unknown" if state.invocation else "clean", None)

@@ -97,6 +97,9 @@ class NspawnRuntime:
         await self._lives.look_at_all()
         return dict(self._lives.alive)
 
+    async def how_ended(self, agent: str, invocation: str) -> Ended:
+        return await self._lives.how_ended(Invocation(agent, invocation, 0.0))
+
     async def start(self, agent: Agent) -> Invocation:
         async with self._acting[agent.name]:
             state = await self._lives.look(agent.name)

@@ -77,6 +77,7 @@ async def _serve(config: Config, unsafe_local: bool, announce: Callable[[str], N
             await tending  # it never returns: this raises what ended it
         await _end(tending)
         if stop.result() == signal.SIGINT:
+            await built.hive.expect_ends()
             await built.runtime.stop_all()
 
 

@@ -1,9 +1,15 @@
 """Runs that end by themselves: told, mended, and after too many put in quarantine."""
 
+import pytest
+
+from hyperhive.hive.ports import EndReason
 from tests.hive.conftest import MakeWorld
+from tests.hive.crash_points import recover
 from tests.hive.lives import crashes, running, settled
 from tests.hive.world import World
 from tests.support.wait import let_time_pass, wait_for
+
+EVERYONE = {"manager", "alice", "bob"}
 
 
 async def test_a_crash_is_told_and_mended(world: World) -> None:
@@ -63,7 +69,62 @@ async def test_crashes_end_in_a_quarantine_that_outlives_the_service(world: Worl
         await settled_without_bob(world)
         await world.hive.agents.start("bob")
         await running(world, "bob-6")
+        world.runtime.end("bob")  # the count begins anew
+        await crashes(world, 6)
+        assert (await world.hear("manager", "container_crash"))["attempt"] == 1
+        await running(world, "bob-7")
     assert (await world.agent("bob")).quarantined is None
+
+
+# --- ends that no service was there to see ---
+
+
+@pytest.mark.parametrize("reason", ["clean", "unknown"])
+async def test_an_end_that_nobody_saw_is_a_crash_once(world: World, reason: EndReason) -> None:
+    await recover(world)
+    world.runtime.end("bob", reason, None)
+    for _ in range(2):
+        await recover(world)
+        await running(world, "bob-2")
+    (event,) = await world.events("crash")
+    facts = {"invocation": "bob-1", "reason": reason, "exit": None}
+    assert facts.items() <= event.data.items()
+    assert [told["reason"] for told in await world.told("manager")] == [reason]
+
+
+async def test_it_is_recorded_before_an_order_is_carried_out(world: World) -> None:
+    await recover(world)
+    world.runtime.end("bob", "clean", 0)
+    await world.hive.agents.start("bob")
+    await recover(world)
+    assert len(await world.events("crash")) == 1
+    assert (await world.agent("bob")).run == "bob-2"
+
+
+async def test_an_end_with_the_machine_or_the_hive_is_no_crash(world: World) -> None:
+    await recover(world)
+    for name in EVERYONE:
+        world.runtime.end(name, "clean", 0)
+    world.clock.reboot()
+    await recover(world)
+    assert world.runtime.runs.keys() == EVERYONE
+    await world.hive.expect_ends()
+    for name in EVERYONE:
+        world.runtime.end(name, "killed", -15)
+    await recover(world)
+    assert await world.events("crash") == []
+
+
+async def test_an_end_for_want_of_space_is_no_crash(world: World) -> None:
+    await recover(world)
+    world.disk.free = 0.01
+    world.runtime.end("bob", "killed", -15)
+    await world.again()
+    async with world.alive():
+        await wait_for(lambda: not world.runtime.runs)
+    world.disk.free = 0.5
+    await recover(world)
+    assert await world.events("crash") == []
 
 
 async def settled_without_bob(world: World) -> None:

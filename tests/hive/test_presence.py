@@ -15,8 +15,9 @@ def test_a_link_that_was_taken_over_is_not_dropped() -> None:
     links = Links()
     links.set(1, Presence(ONE, 0.0))
     links.set(1, Presence(TWO, 1.0))
-    assert not links.drop(1, ONE)
+    assert not links.drop(1, ONE, 2.0)
     assert links.get(1) is not None
-    assert links.drop(1, TWO)
+    assert links.drop(1, TWO, 3.0)
     assert links.get(1) is None
-    assert not links.drop(1, TWO)
+    assert links.changed(1) == 3.0
+    assert not links.drop(1, TWO, 3.0)

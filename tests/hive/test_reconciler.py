@@ -281,7 +281,9 @@ async def test_a_fault_in_handling_one_agent_ends_no_other(
     caplog.clear()
 
 
-async def test_the_presence_of_a_harness_does_not_wake_the_reconciler(world: World) -> None:
+async def test_a_hello_does_not_wake_the_reconciler_but_the_loss_of_a_link_does(
+    world: World,
+) -> None:
     async with world.alive():
         await settled(world)
         looked = 0
@@ -292,6 +294,7 @@ async def test_the_presence_of_a_harness_does_not_wake_the_reconciler(world: Wor
 
         world.runtime.step = count
         await world.connect("bob", ONE, fit=False)
-        await world.hive.turns.unlinked(await world.id("bob"), ONE)
         await let_time_pass(0.2)
         assert looked == 0
+        await world.hive.turns.unlinked(await world.id("bob"), ONE)
+        await wait_for(lambda: looked)

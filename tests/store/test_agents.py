@@ -51,6 +51,9 @@ def test_every_field_is_saved(tx: Rows) -> None:
         quarantined="crashed",
         retired_by="operator",
         last_end=RunEnd("oom", -9, 2.5, True),
+        run="0123",
+        problem="silent",
+        crashes_from=9,
     )
     tx.agents.save(changed)
     assert tx.agents.get(agent.id) == changed

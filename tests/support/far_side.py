@@ -32,6 +32,7 @@ class FakeRuntime:
         self.refusals: dict[str, str] = {}
         self.step: Step = go_on
         self._listeners: list[Callable[[Ended], None]] = []
+        self._ends: dict[str, Ended] = {}
         self._counts: Counter[str] = Counter()
 
     async def running(self) -> dict[str, Invocation]:
@@ -79,6 +80,9 @@ class FakeRuntime:
     def peer_allowed(self, agent: str, uid: int) -> bool:
         return agent in self.files
 
+    async def how_ended(self, agent: str, invocation: str) -> Ended:
+        return self._ends[invocation]
+
     def subscribe(self, listener: Callable[[Ended], None]) -> Callable[[], None]:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
@@ -88,8 +92,9 @@ class FakeRuntime:
     def end(self, agent: str, reason: EndReason = "crash", exit: int | None = 1) -> Invocation:
         """The run is over, whoever wanted it; returns which it was."""
         run = self.runs.pop(agent)
+        ended = self._ends[run.id] = Ended(run, reason, exit)
         for listener in tuple(self._listeners):
-            listener(Ended(run, reason, exit))
+            listener(ended)
         return run
 
     async def _begin(self, verb: str) -> None:
