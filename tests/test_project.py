@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "hyperhive").rglob("*.py"))
 ALL_PYTHON = [*SOURCES, *sorted((ROOT / "tests").rglob("*.py"))]
 
-PORTS = {"hive.ports", "hive.records", "hive.clock"}
+PORTS = {"hive.ports", "hive.records", "hive.deploy_rows", "hive.clock"}
 CLIENT = {"admin.client", "admin.remote_terminal"}
 LEAVES = ("strict_yaml", "pty_stream")
 MAY_IMPORT: dict[str, set[str]] = {

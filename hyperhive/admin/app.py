@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from hyperhive.admin import actions, debug, queries, verbs
+from hyperhive.admin import actions, debug, deploys, queries, verbs
 from hyperhive.admin.context import Context
 from hyperhive.hive.events import Reset
 from hyperhive.hive.views import event_view
@@ -35,6 +35,7 @@ VERBS: dict[str, Verb] = {
     "approve": (verbs.Approve, actions.approve),
     "ask": (verbs.Ask, actions.ask),
     "audit": (verbs.Audit, queries.audit),
+    "cancel_deploy": (verbs.ById, deploys.cancel_deploy),
     "cancel_question": (verbs.ById, actions.cancel_question),
     "cancel_turn": (verbs.ByName, actions.cancel_turn),
     "debug_ack": (verbs.DebugAck, debug.debug_ack),
@@ -42,6 +43,8 @@ VERBS: dict[str, Verb] = {
     "debug_recv": (verbs.DebugRecv, debug.debug_recv),
     "debug_send": (verbs.DebugSend, debug.debug_send),
     "debug_wake": (verbs.ByName, debug.debug_wake),
+    "deploy_log": (verbs.DeployLog, deploys.deploy_log),
+    "deploys": (verbs.Deploys, deploys.deploys),
     "deny": (verbs.Deny, actions.deny),
     "destroy": (verbs.Destroy, actions.destroy),
     "doctor": (verbs.Nothing, queries.doctor),
@@ -55,11 +58,13 @@ VERBS: dict[str, Verb] = {
     "new_session": (verbs.ByName, actions.new_session),
     "questions": (verbs.Listing, queries.questions),
     "restart": (verbs.ByName, actions.restart),
+    "rollback": (verbs.Rollback, deploys.rollback),
     "revive": (verbs.ByName, actions.revive),
     "send": (Send, actions.send),
     "spawn": (verbs.Spawn, actions.spawn),
     "start": (verbs.ByName, actions.start),
     "status": (verbs.Nothing, queries.status),
+    "update": (verbs.Update, deploys.update),
 }
 
 _CONTEXT = web.AppKey("context", Context)

@@ -37,6 +37,37 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Deploys:
+    """Of one agent, or of all."""
+
+    agent: AgentName | None = None
+    limit: _Limit = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployLog:
+    """From this byte on."""
+
+    id: Id
+    offset: Annotated[int, Range(0, 2**40)] = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """Without a name all that are out of date."""
+
+    name: AgentName | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollback:
+    """Without `to` to what ran before."""
+
+    name: AgentName
+    to: Id | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Spawn:
     name: AgentName
     description: Annotated[str, Text(min=0, max=2_000)] = ""

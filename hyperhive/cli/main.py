@@ -20,7 +20,7 @@ from typing import Any
 import click
 
 from hyperhive.admin.client import NoService
-from hyperhive.cli import agents, debug, demo, mail, requests, serve, shell, watch
+from hyperhive.cli import agents, debug, demo, deploys, mail, requests, serve, shell, watch
 from hyperhive.cli.render import one_line
 from hyperhive.cli.session import DEFAULT_SOCKET, Session
 from hyperhive.protocol.errors import HiveError
@@ -69,6 +69,7 @@ def cli(context: click.Context, socket: str) -> None:
 
 for command in (
     *agents.COMMANDS,
+    *deploys.COMMANDS,
     *mail.COMMANDS,
     *requests.COMMANDS,
     *watch.COMMANDS,

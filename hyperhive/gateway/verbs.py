@@ -8,6 +8,7 @@ from typing import Any
 from hyperhive.gateway import queries
 from hyperhive.gateway.caller import Caller
 from hyperhive.gateway.queries import Logs
+from hyperhive.hive.deploy_views import deploy_view
 from hyperhive.hive.hive import Hive
 from hyperhive.hive.policy import require
 from hyperhive.hive.views import operation_view
@@ -102,6 +103,10 @@ class Verbs:
 
     async def restart(self, caller: Caller, request: verbs.Restart) -> Any:
         return operation_view(await self._hive.agents.restart(request.agent, caller.name))
+
+    async def update(self, caller: Caller, request: verbs.Update) -> Any:
+        orders = self._hive.need_deploying().deploys
+        return deploy_view(await orders.update(request.agent, caller.name))
 
     # --- the turn loop, only over a link ---
 

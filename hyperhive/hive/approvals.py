@@ -8,12 +8,13 @@ from typing import Any
 
 from hyperhive.hive.agents import Agents
 from hyperhive.hive.clock import Clock
+from hyperhive.hive.deploy_orders import order_deploy
 from hyperhive.hive.mail import Sender, notify, once
 from hyperhive.hive.policy import require
 from hyperhive.hive.ports import Store, Transaction
-from hyperhive.hive.records import OPEN_APPROVALS, Agent, Approval, ApprovalKind
+from hyperhive.hive.records import OPEN_APPROVALS, SYSTEM_ID, Agent, Approval, ApprovalKind
 from hyperhive.protocol.errors import AlreadyResolved, Conflict, Forbidden, InvalidField, NotFound
-from hyperhive.protocol.model import MANAGER, OPERATOR
+from hyperhive.protocol.model import MANAGER, OPERATOR, SYSTEM
 from hyperhive.protocol.verbs import RequestDestroy, RequestSpawn
 
 
@@ -64,6 +65,24 @@ class Approvals:
 
         return await self._store.write(change)
 
+    def propose(
+        self, tx: Transaction, agent: Agent, commit: str, base: str, description: str
+    ) -> Approval:
+        """The host's own request to run another commit in place of `base`; an older one is void."""
+        now = self._clock.now()
+        for older in tx.approvals.open(agent=agent.name):
+            if older.kind == "apply_commit":
+                void = replace(older, state="superseded", resolved_at=now)
+                tx.approvals.save(void)
+                _log(tx, self._clock, void)
+                self._tell(tx, void, "superseded")
+        binding = {"commit": commit, "base": base}
+        approval = tx.approvals.add(
+            "apply_commit", SYSTEM_ID, SYSTEM, agent.name, agent.id, description, binding, now
+        )
+        _log(tx, self._clock, approval)
+        return approval
+
     def _add(
         self,
         tx: Transaction,
@@ -96,6 +115,9 @@ class Approvals:
             approval = self._pending(tx, approval_id)
             if approval.kind == "spawn":
                 agent = self._agents.create_spawned(tx, approval)
+            elif approval.kind == "apply_commit":
+                agent = self._still_there(tx, approval)
+                self._order_deploy(tx, agent, approval)
             else:
                 agent = self._still_there(tx, approval)
                 self._agents.order_destroy(
@@ -112,6 +134,14 @@ class Approvals:
             return self._decide(tx, decided, "approved")
 
         return await self._store.write(change)
+
+    def _order_deploy(self, tx: Transaction, agent: Agent, approval: Approval) -> None:
+        """Raises Conflict when something else runs by now than what it was shown against."""
+        current = tx.deploys.get(agent.deploy) if agent.deploy is not None else None
+        if current is None or current.commit != approval.binding["base"]:
+            raise Conflict(f"{agent.name} has changed since this was proposed; deny it")
+        commit = approval.binding["commit"]
+        order_deploy(tx, self._clock, agent, "change", commit, OPERATOR, approval.id)
 
     def _still_there(self, tx: Transaction, approval: Approval) -> Agent:
         agent = tx.agents.get(approval.agent_id or 0)

@@ -53,9 +53,8 @@ class Declarations:
         if agent.state != "present" and not returns:
             return
         wanted = "running" if returns and policy.auto_start else agent.wanted
-        changed = replace(
-            as_declared(agent, policy), state="present", wanted=wanted, retired_by=None
-        )
+        declared = as_declared(agent, policy, built=self._policy.built)
+        changed = replace(declared, state="present", wanted=wanted, retired_by=None)
         if changed != agent:
             tx.agents.save(changed)
             self._agents.log(tx, changed, {"settings": changed.settings_version})

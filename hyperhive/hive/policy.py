@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from hyperhive.hive.records import Agent, Budget
 from hyperhive.protocol.bundle import AgentSettings, Limits
@@ -68,6 +70,10 @@ class AgentPolicy:
     auto_start: bool = True
     description: str = ""
     ceilings: Limits = field(default_factory=Ceilings)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """Its configuration as declared, by path, where agents are built."""
+    apply: Literal["ask", "always"] = "ask"
+    """Whether a change of `files` waits for the operator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,8 @@ class Policy:
     helper_model: str | None = None
     """Small model that Claude Code uses for chores; accepted besides the agent's own."""
     declared: dict[str, AgentPolicy] = field(default_factory=dict)
+    built: bool = False
+    """Whether agents are built from commits, which their settings are taken from then."""
     spawned: AgentPolicy = AgentPolicy()
     mail: MailLimits = MailLimits()
     retention: RetentionLimits = RetentionLimits()
@@ -127,14 +135,17 @@ class Policy:
         return tuple(dict.fromkeys(m.id for m in models if m))
 
 
-def as_declared(agent: Agent, policy: AgentPolicy) -> Agent:
-    """The agent as its declaration says; as a new version if that is news."""
+def as_declared(agent: Agent, policy: AgentPolicy, *, built: bool) -> Agent:
+    """The agent as its declaration says; as a new version if that is news.
+
+    Where agents are `built`, their settings come with a deploy.
+    """
     changed = replace(
         agent,
         origin="declared",
         role=policy.role,
         capabilities=policy.capabilities,
-        settings=policy.settings,
+        settings=agent.settings if built else policy.settings,
         budget=policy.budget,
         description=policy.description,
     )

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from hyperhive.hive.clock import Clock, iso, remaining, utc_day
+from hyperhive.hive.deploy_views import deploy_view, is_stale
 from hyperhive.hive.policy import Policy
 from hyperhive.hive.ports import Transaction
 from hyperhive.hive.presence import Links
@@ -27,6 +28,7 @@ from hyperhive.protocol.bundle import settings_json
 View = dict[str, Any]
 
 DENIED_SHOWN = 10
+DEPLOYS_SHOWN = 10
 _ENDS = {
     "clean": "ended by itself",
     "crash": "crashed",
@@ -39,11 +41,15 @@ _ENDS = {
 class Views:
     """Builds views inside a read transaction, so that one page shows one moment."""
 
-    def __init__(self, clock: Clock, policy: Policy, links: Links, storage: Storage) -> None:
+    def __init__(
+        self, clock: Clock, policy: Policy, links: Links, storage: Storage, host: str | None = None
+    ) -> None:
+        """`host` is what agents are built against, where they are built."""
         self._clock = clock
         self._policy = policy
         self._links = links
         self._storage = storage
+        self._host = host
 
     def agent(self, tx: Transaction, agent: Agent) -> View:
         """One agent in a listing."""
@@ -51,6 +57,7 @@ class Views:
         last = next(iter(tx.turns.recent(agent.id, 1)), None)
         present = self._links.get(agent.id)
         today = tx.usage.day(agent.id, utc_day(self._clock.now()))
+        going_on = tx.deploys.open(agent.id)
         return {
             "id": agent.id,
             "name": agent.name,
@@ -72,6 +79,8 @@ class Views:
             "last_end": _end_view(agent.last_end),
             "retired_by": agent.retired_by,
             "created_at": iso(agent.created_at),
+            "needs_update": self._host is not None and is_stale(tx, agent, self._host),
+            "deploying": deploy_view(going_on[0]) if going_on else None,
         }
 
     def agent_details(self, tx: Transaction, agent: Agent) -> View:
@@ -90,6 +99,9 @@ class Views:
             "turns": [self.turn(t) for t in tx.turns.recent(agent.id, 10)],
             "operations": [operation_view(o) for o in tx.operations.open(agent.id)],
             "egress_denied": denied_views(tx, agent),
+            "built": self._host is not None,
+            "deploy": agent.deploy,
+            "deploys": [deploy_view(d) for d in tx.deploys.recent(agent.id, DEPLOYS_SHOWN)],
         }
 
     def _state(self, tx: Transaction, agent: Agent, turn: Turn | None) -> str:

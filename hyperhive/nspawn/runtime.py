@@ -46,10 +46,10 @@ class NspawnRuntime:
         self._bus = bus
         self._bundles = bundles
         self._launches = launches
-        self._units = Units(bus)
+        self.units = Units(bus)
         self._machines = Machines(bus)
         self._shells = Shells(bus)
-        self._lives = Lives(self._units, self._tell)
+        self._lives = Lives(self.units, self._tell)
         self._listeners: list[Callable[[Ended], None]] = []
         self._untold: list[Ended] = []
         self._acting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -58,7 +58,7 @@ class NspawnRuntime:
 
     async def adopt(self) -> None:
         """At service start: know what an earlier service left running, and watch it."""
-        self._stop_listening = self._units.listen(self._lives.hint)
+        self._stop_listening = self.units.listen(self._lives.hint)
         await self._lives.adopt()
         self._watching = asyncio.create_task(self._lives.watch(), name="ends of agents")
 
@@ -113,7 +113,7 @@ class NspawnRuntime:
 
     async def _start(self, name: str) -> None:
         try:
-            await self._units.start(agent_unit(name))
+            await self.units.start(agent_unit(name))
         except Unavailable:
             # Not before: a machined that hangs would keep every agent from starting.
             if taken := await self._machines.taken(name, agent_unit(name)):
@@ -127,14 +127,14 @@ class NspawnRuntime:
         async with self._acting[agent]:
             state = await self._lives.look(agent)
             if state.is_alive and invocation in (None, state.invocation):
-                await self._units.stop(agent_unit(agent))
+                await self.units.stop(agent_unit(agent))
                 await self._lives.look(agent)
 
     async def purge(self, agent: str) -> None:
         async with self._acting[agent]:
             if (await self._lives.look(agent)).is_alive:
                 raise Unavailable(f"{agent} still runs")
-            await self._units.start(purge_unit(agent), PURGE_SECONDS)
+            await self.units.start(purge_unit(agent), PURGE_SECONDS)
             await asyncio.to_thread(self._bundles.forget, agent)
 
     async def logs(self, agent: str, lines: int) -> Sequence[str]:
@@ -143,7 +143,7 @@ class NspawnRuntime:
     async def usage(self, agent: str) -> Usage:
         if agent not in self._lives.alive:  # systemd keeps the figures of the last run
             return Usage()
-        memory, cpu, tasks = await self._units.usage(agent_unit(agent))
+        memory, cpu, tasks = await self.units.usage(agent_unit(agent))
         launch = self._launches.find(agent)
         return Usage(
             memory,

@@ -164,6 +164,13 @@ class Restart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """Build an agent against the hyperhive and Nixpkgs of now, and restart it from that."""
+
+    agent: Annotated[AgentName, Doc("Which agent.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GetLogs:
     """The last lines of an agent's log."""
 
@@ -242,6 +249,7 @@ VERBS: dict[str, Verb] = {
     "start": Verb(Start, "manage"),
     "kill": Verb(Kill, "manage"),
     "restart": Verb(Restart, "manage"),
+    "update": Verb(Update, "manage"),
     "get_logs": Verb(GetLogs, "manage"),
     "turn_begin": Verb(TurnBegin, link_only=True),
     "turn_events": Verb(TurnEvents, link_only=True),

@@ -12,10 +12,12 @@ from hyperhive.hive.policy import (
     RetentionLimits,
 )
 from hyperhive.hive.records import Budget
+from hyperhive.protocol.model import MANAGER
+from hyperhive.service.declared import declared_files
 
 
 def policy_of(config: Config) -> Policy:
-    """The rules of this configuration; it was checked when it was read."""
+    """The rules of this configuration. Raises InvalidField where a module cannot be read."""
     models = {
         alias: Model(
             model.id,
@@ -34,8 +36,12 @@ def policy_of(config: Config) -> Policy:
         models=models,
         default_model=config.default_model,
         helper_model=config.helper_model,
-        declared={name: _agent(agent) for name, agent in config.declared().items()},
-        spawned=_agent(config.agent_defaults),
+        declared={
+            name: _agent(config, agent, "manager" if name == MANAGER else f"agents.{name}")
+            for name, agent in config.declared().items()
+        },
+        built=config.nix is not None,
+        spawned=_agent(config, config.agent_defaults, "agentDefaults"),
         mail=MailLimits(config.mail.undelivered, config.mail.max_hops),
         retention=RetentionLimits(
             keep.message_days, keep.messages, keep.event_days, keep.events, keep.turn_log_days
@@ -47,7 +53,7 @@ def policy_of(config: Config) -> Policy:
     )
 
 
-def _agent(agent: AgentConfig) -> AgentPolicy:
+def _agent(config: Config, agent: AgentConfig, where: str) -> AgentPolicy:
     budget = agent.budget
     return AgentPolicy(
         agent.role,
@@ -57,4 +63,6 @@ def _agent(agent: AgentConfig) -> AgentPolicy:
         agent.auto_start,
         agent.description,
         agent.limits,
+        declared_files(agent, where) if config.nix is not None else {},
+        agent.apply,
     )

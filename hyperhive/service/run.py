@@ -25,12 +25,13 @@ from hyperhive.hive.hive import Hive
 from hyperhive.hive.terminals import Terminals
 from hyperhive.service import directories, listening
 from hyperhive.service.clock import SystemClock
-from hyperhive.service.credential import Credential, credential_of
+from hyperhive.service.credential import credential_of
 from hyperhive.service.dashboard import open_dashboard
 from hyperhive.service.doctor import Doctor, version_warnings
 from hyperhive.service.free_space import FreeSpace
 from hyperhive.service.policy import policy_of
 from hyperhive.service.runtimes import OwnedRuntime, open_runtime
+from hyperhive.service.workshop import open_workshop
 from hyperhive.store.database import Database
 
 log = logging.getLogger(__name__)
@@ -114,8 +115,13 @@ async def _build(stack: AsyncExitStack, config: Config, unsafe_local: bool) -> _
     """Everything in the order of need; the stack takes it down in reverse."""
     warnings = version_warnings(config.strict_versions)
     credential = credential_of(config, unsafe_local)
-    hive = await _open_hive(stack, config, credential)
-    runtime = await open_runtime(stack, config)
+    policy = policy_of(config)
+    database = await _open_database(stack, config)
+    runtime, units = await open_runtime(stack, config)
+    clock, workshop = SystemClock(), None
+    if config.nix is not None and units is not None:
+        workshop = await open_workshop(config.nix, Path(config.state_dir), clock, units)
+    hive = rules.build(database, clock, policy, credential.kind, workshop)
     await hive.recover()
     model = await stack.enter_async_context(
         ModelGateway(hive, config.upstream, credential.kind, credential.value)
@@ -158,10 +164,10 @@ async def _build(stack: AsyncExitStack, config: Config, unsafe_local: bool) -> _
     return _Built(hive, runtime, gateway, context, free_space)
 
 
-async def _open_hive(stack: AsyncExitStack, config: Config, credential: Credential) -> Hive:
+async def _open_database(stack: AsyncExitStack, config: Config) -> Database:
     state, run = Path(config.state_dir), Path(config.run_dir)
     stack.enter_context(directories.held(state, directories.PRIVATE, "stateDir"))
     stack.enter_context(directories.held(run, directories.PASSABLE, "runDir"))
     database = await Database.open(Path(config.state_dir) / "hive.db")
     stack.push_async_callback(database.close)
-    return rules.build(database, SystemClock(), policy_of(config), credential.kind)
+    return database

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from hyperhive.config import Config
+from hyperhive.flakes.nix import UnitRunner
 from hyperhive.hive.ports import Runtime
 from hyperhive.local.runtime import LocalRuntime
 from hyperhive.protocol.errors import InvalidField
@@ -28,12 +29,27 @@ class OwnedRuntime(Runtime, Protocol):
         """Stop watching; the agents go on."""
 
 
-async def open_runtime(stack: AsyncExitStack, config: Config) -> OwnedRuntime:
-    """It has adopted what runs; the stack closes it."""
-    runtime = _local(stack, config) if config.runtime.kind == "local" else await _nspawn(config)
+class ContainerRuntime(OwnedRuntime, Protocol):
+    """One that drives systemd, which has units for other work too."""
+
+    @property
+    def units(self) -> UnitRunner: ...
+
+
+async def open_runtime(
+    stack: AsyncExitStack, config: Config
+) -> tuple[OwnedRuntime, UnitRunner | None]:
+    """It has adopted what runs; the stack closes it. With it what runs units, if anything does."""
+    runtime: OwnedRuntime
+    units: UnitRunner | None = None
+    if config.runtime.kind == "local":
+        runtime = _local(stack, config)
+    else:
+        runtime = containers = await _nspawn(config)
+        units = containers.units
     stack.push_async_callback(runtime.close)
     await runtime.adopt()
-    return runtime
+    return runtime, units
 
 
 def _local(stack: AsyncExitStack, config: Config) -> OwnedRuntime:
@@ -43,7 +59,7 @@ def _local(stack: AsyncExitStack, config: Config) -> OwnedRuntime:
     return LocalRuntime(command, agents, Path(config.run_dir) / "agents", harness_files())
 
 
-async def _nspawn(config: Config) -> OwnedRuntime:
+async def _nspawn(config: Config) -> ContainerRuntime:
     default = config.runtime.default_bundle
     try:
         # Late: a trial without containers needs neither pydbus nor GLib.
@@ -52,7 +68,7 @@ async def _nspawn(config: Config) -> OwnedRuntime:
         raise InvalidField(
             "runtime.kind", f"`nspawn` needs pydbus and PyGObject, which are not there: {error}"
         ) from None
-    opened: OwnedRuntime = await module.open_runtime(
+    opened: ContainerRuntime = await module.open_runtime(
         state_dir=Path(config.state_dir), default_bundle=Path(default) if default else None
     )
     return opened

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hyperhive.store.agents import Agents
 from hyperhive.store.audit import Audit, Logins, Meta
+from hyperhive.store.deploys import Deploys
 from hyperhive.store.events import Events
 from hyperhive.store.keys import Keys
 from hyperhive.store.messages import Messages
@@ -27,6 +28,7 @@ class Rows:
     questions: Questions
     approvals: Approvals
     operations: Operations
+    deploys: Deploys
     events: Events
     audit: Audit
     logins: Logins
@@ -44,6 +46,7 @@ def rows_of(connection: sqlite3.Connection) -> Rows:
         Questions(connection),
         Approvals(connection),
         Operations(connection),
+        Deploys(connection),
         Events(connection),
         Audit(connection),
         Logins(connection),

@@ -93,7 +93,7 @@ class Driver:
 
     async def try_directly(self, unit: str) -> None:
         """Past our own check of names."""
-        await self._runtime._units.start(unit)
+        await self._runtime.units.start(unit)
 
 
 async def read_to(terminal: Terminal, pattern: str) -> str:

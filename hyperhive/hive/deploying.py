@@ -1,0 +1,52 @@
+"""What there is where agents are built: orders, the queue, and what feeds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hyperhive.hive.approvals import Approvals
+from hyperhive.hive.clock import Clock
+from hyperhive.hive.configurations import Configurations
+from hyperhive.hive.deployer import Deployer
+from hyperhive.hive.deploys import Deploys
+from hyperhive.hive.health_gate import HealthGate
+from hyperhive.hive.policy import Policy
+from hyperhive.hive.ports import Builds, Configs, Store
+from hyperhive.hive.presence import Links
+
+
+@dataclass(frozen=True, slots=True)
+class Deploying:
+    """Of one hive; absent where all agents start from the same bundle."""
+
+    configs: Configs
+    builds: Builds
+    deploys: Deploys
+    deployer: Deployer
+    configurations: Configurations
+
+    @classmethod
+    def of(
+        cls,
+        store: Store,
+        clock: Clock,
+        policy: Policy,
+        links: Links,
+        approvals: Approvals,
+        configs: Configs,
+        builds: Builds,
+    ) -> Deploying:
+        deploys = Deploys(store, clock, configs, builds)
+        gate = HealthGate(store, clock, links)
+        return cls(
+            configs,
+            builds,
+            deploys,
+            Deployer(store, clock, policy, configs, builds, deploys, approvals, gate),
+            Configurations(store, clock, policy, configs, builds, approvals),
+        )
+
+    async def forget(self, agent: str) -> None:
+        """It was purged. Repeatable."""
+        await self.configs.remove(agent)
+        await self.builds.forget(agent)

@@ -1,0 +1,187 @@
+"""The rules' view of git and of Nix: configurations as commits, commits as bundles."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TextIO
+
+from hyperhive.config.options import NixConfig
+from hyperhive.flakes.git import Repositories
+from hyperhive.flakes.git_objects import File
+from hyperhive.flakes.nix import Nix, UnitRunner
+from hyperhive.hive.clock import Clock
+from hyperhive.hive.deploy_rows import Built
+from hyperhive.protocol.errors import Conflict, InvalidField, Unavailable
+
+JOBS = Path("/var/lib/hyperhive/jobs")
+GC_ROOTS = Path("/nix/var/nix/gcroots/hyperhive")
+AUTHOR = "hyperhive"
+MAX_FILE = 8 * 2**20
+MAX_LOG = 256 * 1024
+"""Bytes of a log that are read at once."""
+KEPT_LOGS = 200
+
+
+class GitConfigs:
+    """`hive.ports.Configs` on bare repositories."""
+
+    def __init__(self, repositories: Repositories, clock: Clock) -> None:
+        self._repositories = repositories
+        self._clock = clock
+
+    async def head(self, agent: str) -> str | None:
+        if not await self._repositories.exists(agent):
+            return None
+        return await self._repositories.head(agent)
+
+    async def declare(
+        self, agent: str, changed: Mapping[str, bytes | None], base: str | None
+    ) -> str:
+        await self._repositories.create(agent)
+        files = {} if base is None else await self._files(agent, base)
+        for path, data in changed.items():
+            if data is None:
+                files.pop(path, None)
+            else:
+                files[path] = File(data)
+        return await self._repositories.commit(
+            agent,
+            files,
+            parent=base,
+            message="as declared in the host's configuration",
+            author=AUTHOR,
+            when=self._clock.now(),
+        )
+
+    async def _files(self, agent: str, commit: str) -> dict[str, File]:
+        found = {}
+        for entry in await self._repositories.list(agent, commit):
+            if entry.kind not in ("file", "program"):
+                raise Conflict(f"{entry.path} is a {entry.kind}, which a declaration cannot keep")
+            data = await self._repositories.read(agent, commit, entry.path, MAX_FILE)
+            found[entry.path] = File(data, executable=entry.kind == "program")
+        return found
+
+    async def restore(self, agent: str, commit: str, base: str, message: str) -> str:
+        before = await self._repositories.tree(agent, base)
+        if await self._repositories.tree(agent, commit) == before:
+            raise Conflict(f"{agent} has that configuration already")
+        return await self._repositories.restore(
+            agent, commit, parent=base, message=message, author=AUTHOR, when=self._clock.now()
+        )
+
+    async def settle(self, agent: str, deploy: int, commit: str) -> None:
+        head = await self._repositories.head(agent)
+        if head != commit:
+            await self._repositories.advance(agent, head, commit)
+        await self._repositories.tag(agent, f"deployed/{deploy}", commit)
+
+    async def fail(self, agent: str, deploy: int, commit: str, why: str) -> None:
+        await self._repositories.tag(agent, f"failed/{deploy}", commit, why)
+
+    async def remove(self, agent: str) -> None:
+        await self._repositories.remove(agent)
+
+
+class NixBuilds:
+    """`hive.ports.Builds` on units that run Nix; keeps what they print in files of its own."""
+
+    def __init__(self, nix: Nix, repositories: Repositories, flake: Path, logs: Path) -> None:
+        self._nix = nix
+        self._repositories = repositories
+        self._logs = logs
+        self.host = _digest(flake)
+
+    async def evaluate(self, deploy: int, agent: str, commit: str) -> Built:
+        async def export(directory: Path) -> None:
+            await self._repositories.export(agent, commit, directory)
+
+        with self._log(deploy) as log:
+            found = await self._nix.evaluate(deploy, agent, export, _writer(log))
+        return Built(self.host, found.drv, found.system, found.settings)
+
+    async def build(self, deploy: int, agent: str, drv: str) -> str:
+        with self._log(deploy) as log:
+            bundle = await self._nix.build(deploy, agent, drv, _writer(log))
+        return bundle.path
+
+    async def keep(self, agent: str, bundles: Mapping[str, str]) -> None:
+        for role in ("running", "previous"):
+            if role in bundles:
+                await self._nix.keep(agent, role, bundles[role])
+            else:
+                await self._nix.release(agent, role)
+        await self._nix.release(agent, "pending")
+
+    async def log(self, deploy: int, offset: int) -> tuple[str, int]:
+        return await asyncio.to_thread(_part_of, self._path(deploy), offset)
+
+    async def forget(self, agent: str) -> None:
+        await self._nix.release(agent)
+
+    def _log(self, deploy: int) -> TextIO:
+        try:
+            self._logs.mkdir(mode=0o700, exist_ok=True)
+            for old in sorted(self._logs.glob("*.log"), key=lambda p: int(p.stem))[:-KEPT_LOGS]:
+                old.unlink(missing_ok=True)
+            return self._path(deploy).open("a", encoding="utf-8", buffering=1)
+        except (OSError, ValueError) as error:
+            raise Unavailable(f"{self._logs} cannot be written to: {error}") from None
+
+    def _path(self, deploy: int) -> Path:
+        return self._logs / f"{deploy}.log"
+
+
+def _writer(log: TextIO) -> Callable[[str], None]:
+    def write(line: str) -> None:
+        log.write(f"{line}\n")
+
+    return write
+
+
+def _part_of(path: Path, offset: int) -> tuple[str, int]:
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            # Whole lines: a character may be half written at the end.
+            data = file.read(MAX_LOG)
+            data = data[: data.rfind(b"\n") + 1]
+            return data.decode(errors="replace"), offset + len(data)
+    except FileNotFoundError:
+        return "", offset
+    except OSError as error:
+        raise Unavailable(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _digest(flake: Path) -> str:
+    """Of all that decides what a configuration amounts to. Raises InvalidField."""
+    digest = hashlib.sha256()
+    for name in ("flake.nix", "flake.lock"):
+        try:
+            digest.update((flake / name).read_bytes())
+        except OSError as error:
+            raise InvalidField("nix.flake", f"{error.filename}: {error.strerror}") from None
+    return digest.hexdigest()
+
+
+async def open_workshop(
+    config: NixConfig, state: Path, clock: Clock, units: UnitRunner
+) -> tuple[GitConfigs, NixBuilds]:
+    """What an earlier service had begun is ended first. Raises InvalidField, Unavailable."""
+    flake = Path(config.flake)
+    repositories = Repositories(state / "applied")
+    nix = Nix(
+        JOBS,
+        flake,
+        GC_ROOTS,
+        units,
+        offline=config.offline,
+        eval_seconds=config.eval_seconds,
+        build_seconds=config.build_seconds,
+    )
+    builds = NixBuilds(nix, repositories, flake, state / "deploys")
+    await nix.adopt()
+    return GitConfigs(repositories, clock), builds
