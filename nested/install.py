@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from nested import nix
 from nested.agent_root import SHOWN, make_bundle, make_skeleton
 
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -21,7 +22,6 @@ POLICY = {
     "stateDir": "/var/lib/hyperhive",
     "runDir": "/run/hyperhive",
     "serviceUser": "hyperhive",
-    "bundleRoots": [str(BUNDLES)],
     "skeleton": str(SKELETON),
     "root": {"sizeMax": 256 * 2**20, "inodesMax": 65_536},
     "ceilings": {
@@ -52,15 +52,23 @@ def main(clone: Path, python: str, *shown: str) -> None:
     copy(packaging / "tmpfiles/hyperhive.conf", "/etc/tmpfiles.d/hyperhive.conf")
     copy(packaging / "sysusers/hyperhive.conf", "/etc/sysusers.d/hyperhive.conf")
     copy(packaging / "journald/hyperhive.conf", "/etc/systemd/journald@hyperhive.conf")
-    needed = [path for path in (*SHOWN, *shown) if Path(path).is_dir()]
+    has_nix = nix.DAEMON.exists()
+    if has_nix:
+        nix.prepare(clone)
+    store = [str(nix.STORE)] if has_nix else []
+    needed = [path for path in (*SHOWN, *store, *shown) if Path(path).is_dir()]
     make_skeleton(SKELETON, python, needed)
     make_bundle(BUNDLES / "default")
-    policy = {**POLICY, "bindReadOnly": needed}
+    policy = {**POLICY, "bindReadOnly": needed, "bundleRoots": [str(BUNDLES), *store]}
     write(Path("/etc/hyperhive/policy.json"), json.dumps(policy, indent=2) + "\n")
     run("systemctl", "daemon-reload")
     run("systemctl", "try-restart", "systemd-machined")
-    run("systemd-sysusers", "hyperhive.conf")
-    run("systemd-tmpfiles", "--create", "hyperhive.conf")
+    also = ["hyperhive-nix.conf"] if has_nix else []
+    run("systemd-sysusers", "hyperhive.conf", *also)
+    run("systemd-tmpfiles", "--create", "hyperhive.conf", *also)
+    if has_nix:
+        run("systemd-tmpfiles", "--create", "nix-daemon.conf")
+        run("systemctl", "start", "nix-daemon.socket")
 
 
 def write(path: Path, text: str) -> None:

@@ -36,7 +36,16 @@ MASKED = (
     "systemd-update-utmp.service"
 ).split()
 INITS = ("/usr/lib/systemd/systemd", "/lib/systemd/systemd")
-COVERED = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/lib/hyperhive", "/var/lib/machines")
+COVERED = (
+    "/dev",
+    "/nix",
+    "/proc",
+    "/run",
+    "/sys",
+    "/tmp",
+    "/var/lib/hyperhive",
+    "/var/lib/machines",
+)
 """Where a nested host has something of its own."""
 DEVICES = "null zero full random urandom tty fuse net/tun".split()
 
@@ -92,6 +101,8 @@ def file_systems(root: Path) -> None:
     # Not on the overlay, which takes no overlay, no id-mapped mount and no quota.
     for name in ("machines", "hyperhive"):
         mount("tmpfs", root / "var/lib" / name, "mode=0755,nosuid,nodev")
+    if (root / "usr/bin/nix-daemon").exists():  # with a store of its own, which begins empty
+        mount("tmpfs", root / "nix", "mode=0755,nosuid,nodev")
 
 
 def configuration(root: Path) -> None:

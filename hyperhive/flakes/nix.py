@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -83,7 +84,7 @@ class Nix:
             await asyncio.to_thread(self._jobs.add_flake, made, self._flake, agent)
             await export(made.flake / "agent")
             found = _parsed(parse_evaluation, await self._run(made, request, on_line))
-            await self.keep(agent, "pending", found.drv)
+            await self._keep_new(agent, found.drv)
         return found
 
     async def build(self, job: int, agent: str, drv: str, on_line: OnLine | None = None) -> Bundle:
@@ -96,7 +97,7 @@ class Nix:
         )
         async with self._job(job, request) as made:
             path = _parsed(parse_built, await self._run(made, request, on_line)).bundle
-            await self.keep(agent, "pending", path)
+            await self._keep_new(agent, path)
         return await asyncio.to_thread(read_bundle, path)
 
     async def keep(self, agent: str, role: Role, path: str) -> None:
@@ -110,6 +111,12 @@ class Nix:
     async def release(self, agent: str, role: Role | None = None) -> None:
         """Keep nothing of the agent in this role, or in any."""
         await asyncio.to_thread(self._roots.release, agent, role)
+
+    async def _keep_new(self, agent: str, path: str) -> None:
+        await self.keep(agent, "pending", path)
+        # Nix itself holds it only until its program ends, a moment before.
+        if not await asyncio.to_thread(os.path.lexists, path):
+            raise BuildFailed("daemon", f"{path} was collected as garbage meanwhile; try again")
 
     @asynccontextmanager
     async def _job(self, number: int, request: Request) -> AsyncIterator[Job]:

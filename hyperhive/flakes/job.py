@@ -1,0 +1,155 @@
+"""`python -I -m hyperhive.flakes.job ID`: one evaluation or build, as the user who has nothing.
+
+Reads `jobs/ID/in`, writes `jobs/ID/out/log` as it comes and `jobs/ID/out/result.json` at the end.
+Ends with 0 whenever that is written, whatever it says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from hyperhive.flakes import job_nix, job_verdict
+from hyperhive.flakes.process import Kept, TookTooLong, run
+from hyperhive.protocol import wire
+from hyperhive.protocol.builds import (
+    JOB_PATTERN,
+    MAX_ERROR,
+    MAX_LOG,
+    MAX_RESULT,
+    Request,
+    parse_request,
+)
+from hyperhive.protocol.errors import BuildFailed, HiveError, TooLarge, Unavailable
+
+JOBS = Path("/var/lib/hyperhive/jobs")
+_KEPT_OF_LOG = 256 * 1024
+_EX_USAGE = 64  # sysexits.h
+
+
+class Log:
+    """What Nix writes, for whoever follows it, and the begin and end of it for the answer."""
+
+    def __init__(self, path: Path) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._fd = os.open(path, flags, 0o644)
+        self._left = MAX_LOG
+        self._begin = b""
+        self._end = b""
+
+    def __call__(self, data: bytes) -> None:
+        fits = data[: self._left]
+        os.write(self._fd, fits)
+        self._left -= len(fits)
+        room = _KEPT_OF_LOG - len(self._begin)
+        self._begin += fits[:room]
+        self._end = (self._end + fits[room:])[-_KEPT_OF_LOG:]
+        if len(fits) < len(data):
+            os.write(self._fd, b"\nended: it wrote more than this\n")
+            raise TooLarge(f"it wrote more than {MAX_LOG} bytes")
+
+    @property
+    def text(self) -> str:
+        gap = b"\n" if self._end else b""
+        return (self._begin + gap + self._end).decode(errors="replace")
+
+
+async def execute(job: Path) -> dict[str, Any]:
+    """The answer. Raises BuildFailed."""
+    try:
+        request = parse_request(wire.loads_object((job / "in/request.json").read_bytes()))
+        log = Log(job / "out/log")
+    except (OSError, HiveError) as error:
+        raise BuildFailed("job", f"it was not asked as it should be: {error}") from None
+    output = Kept(MAX_RESULT, "the settings")
+    status = await _nix(request, job, output, log)
+    if status != 0:
+        said = log.text
+        raise BuildFailed(
+            job_verdict.reason(request.verb, status, said),
+            job_verdict.explanation(said) or f"Nix ended with status {status} and said nothing",
+        )
+    return _answer(request, output.data, log.text)
+
+
+async def _nix(request: Request, job: Path, output: Kept, log: Log) -> int:
+    with tempfile.TemporaryDirectory() as home:
+        try:
+            return await run(
+                job_nix.command(request, job),
+                environment=job_nix.environment(request, job, Path(home)),
+                seconds=request.seconds,
+                output=output,
+                errors=log,
+                directory=Path(home),
+            )
+        except TookTooLong:
+            tail = job_verdict.explanation(log.text)
+            raise BuildFailed(
+                "timeout", f"it took longer than {request.seconds:g} s\n{tail}"
+            ) from None
+        except TooLarge as error:
+            raise BuildFailed("output", f"{error}\n{job_verdict.explanation(log.text)}") from None
+        except Unavailable as error:
+            raise BuildFailed("daemon", str(error)) from None
+
+
+def _answer(request: Request, output: bytes, said: str) -> dict[str, Any]:
+    try:
+        if request.verb == "build":
+            return {"bundle": output.decode("ascii").split("\n")[0]}
+        proposal = wire.loads_object(output, limit=MAX_RESULT)
+        return {
+            "drv": proposal["drvPath"],
+            "settings": proposal["settings"],
+            "system": proposal["system"],
+            "warnings": job_verdict.warnings(said),
+        }
+    except (HiveError, UnicodeDecodeError, KeyError) as error:
+        raise BuildFailed(
+            "evaluation", f"the flake's `proposal` is not as it should be: {error}"
+        ) from None
+
+
+def write_result(job: Path, answer: Mapping[str, Any]) -> None:
+    """At once, so that nobody reads half of it."""
+    new = job / "out/.result.json"
+    new.write_text(wire.dumps(answer))
+    new.chmod(0o644)
+    new.rename(job / "out/result.json")
+
+
+async def _main(job: Path) -> dict[str, Any]:
+    task = asyncio.ensure_future(execute(job))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    try:
+        return {"ok": True, **await task}
+    except BuildFailed as failure:
+        error = failure.message.encode(errors="replace")[: MAX_ERROR - 4]
+        return {"ok": False, "reason": failure.reason, "error": error.decode(errors="ignore")}
+    except asyncio.CancelledError:
+        return {"ok": False, "reason": "stopped", "error": "it was stopped"}
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 1 or not re.fullmatch(JOB_PATTERN, arguments[0]):
+        sys.stderr.write("usage: python -m hyperhive.flakes.job ID\n")
+        return _EX_USAGE
+    job = JOBS / arguments[0]
+    with suppress(FileNotFoundError):
+        (job / "out/result.json").unlink()
+    write_result(job, asyncio.run(_main(job)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
