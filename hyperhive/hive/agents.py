@@ -128,7 +128,7 @@ class Agents:
                 raise Conflict(f"{name} is {state}")
             back = replace(_released(tx, agent), state="present", retired_by=None)
             if name in self._policy.declared:
-                back = as_declared(back, self._policy.declared[name])
+                back = as_declared(back, self._policy.declared[name], built=self._policy.built)
             tx.agents.save(back)
             self.log(tx, back, {"state": "present"})
             self._audit(tx, OPERATOR, "agent.revive", name)

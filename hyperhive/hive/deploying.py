@@ -13,6 +13,7 @@ from hyperhive.hive.health_gate import HealthGate
 from hyperhive.hive.policy import Policy
 from hyperhive.hive.ports import Builds, Configs, Store
 from hyperhive.hive.presence import Links
+from hyperhive.hive.trial import Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,12 @@ class Deploying:
     ) -> Deploying:
         deploys = Deploys(store, clock, configs, builds)
         gate = HealthGate(store, clock, links)
+        trial = Trial(store, clock, configs, builds, approvals, gate)
         return cls(
             configs,
             builds,
             deploys,
-            Deployer(store, clock, policy, configs, builds, deploys, approvals, gate),
+            Deployer(store, clock, policy, builds, deploys, trial),
             Configurations(store, clock, policy, configs, builds, approvals),
         )
 

@@ -60,6 +60,8 @@ class HealthGate:
             return False
         if agent.wanted == "stopped":
             raise NotHealthy("it was stopped before it was healthy")
+        if agent.quarantined:
+            raise NotHealthy(agent.quarantined)
         end = agent.last_end
         if end is not None and end.unexpected and end.invocation == agent.run:
             raise NotHealthy(f"it ended as soon as it ran: {end.reason}, exit {end.exit}")

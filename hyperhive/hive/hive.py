@@ -13,12 +13,13 @@ from hyperhive.hive.bells import Bells
 from hyperhive.hive.broker import Broker
 from hyperhive.hive.clock import Clock
 from hyperhive.hive.declarations import Declarations
+from hyperhive.hive.deploying import Deploying
 from hyperhive.hive.egress import Egress
 from hyperhive.hive.events import EventLog
 from hyperhive.hive.housekeeping import Housekeeping
 from hyperhive.hive.leases import Leases, forget_runs
 from hyperhive.hive.policy import Policy
-from hyperhive.hive.ports import AgentSockets, Runtime, Store
+from hyperhive.hive.ports import AgentSockets, Builds, Configs, Runtime, Store
 from hyperhive.hive.presence import Links
 from hyperhive.hive.questions import Questions
 from hyperhive.hive.reconciler import Reconciler
@@ -26,6 +27,7 @@ from hyperhive.hive.spending import Spending
 from hyperhive.hive.storage_guard import FreeSpace, Storage, StorageGuard, known_level
 from hyperhive.hive.turns import Turns
 from hyperhive.hive.views import Views
+from hyperhive.protocol.errors import Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,18 @@ class Hive:
     agents: Agents
     declarations: Declarations
     approvals: Approvals
+    deploying: Deploying | None
     spending: Spending
     egress: Egress
     events: EventLog
     storage: Storage
     views: Views
+
+    def need_deploying(self) -> Deploying:
+        """Raises Unavailable where agents are not built."""
+        if self.deploying is None:
+            raise Unavailable("agents are not built here: the configuration has no `nix`")
+        return self.deploying
 
     async def recover(self) -> None:
         """Before anything else: the configuration's agents, and leases from before."""
@@ -75,7 +84,14 @@ class Hive:
         )
         attendance = Attendance(self.store, self.clock, self.links, aftermath)
         reconciler = Reconciler(
-            self.store, self.clock, runtime, sockets, aftermath, attendance, self.storage
+            self.store,
+            self.clock,
+            runtime,
+            sockets,
+            aftermath,
+            attendance,
+            self.storage,
+            self.deploying,
         )
         keeping = Housekeeping(self.store, self.clock, self.policy, self.broker, self.questions)
         async with asyncio.TaskGroup() as tasks:
@@ -83,13 +99,23 @@ class Hive:
             tasks.create_task(keeping.run(), name="housekeeping")
             tasks.create_task(reconciler.run(), name="reconciler")
             tasks.create_task(guard.run(), name="storage")
+            if self.deploying is not None:
+                tasks.create_task(self.deploying.deployer.run(), name="deployer")
+                tasks.create_task(self.deploying.configurations.run(), name="configurations")
 
 
-def build(store: Store, clock: Clock, policy: Policy, credential_kind: str) -> Hive:
-    """Wire the rules to a store and a clock."""
+def build(
+    store: Store,
+    clock: Clock,
+    policy: Policy,
+    credential_kind: str,
+    workshop: tuple[Configs, Builds] | None = None,
+) -> Hive:
+    """Wire the rules to a store and a clock, and where agents are built to what builds them."""
     bells, links, storage = Bells(), Links(), Storage()
     leases = Leases(store, clock, policy)
     agents = Agents(store, clock, policy)
+    approvals = Approvals(store, clock, agents)
     events = EventLog(store)
     store.subscribe(bells.publish)
     store.subscribe(events.publish)
@@ -105,10 +131,13 @@ def build(store: Store, clock: Clock, policy: Policy, credential_kind: str) -> H
         questions=Questions(store, clock, policy),
         agents=agents,
         declarations=Declarations(store, clock, policy, agents),
-        approvals=Approvals(store, clock, agents),
+        approvals=approvals,
+        deploying=Deploying.of(store, clock, policy, links, approvals, *workshop)
+        if workshop
+        else None,
         spending=Spending(store, clock, policy),
         egress=Egress(store, clock),
         events=events,
         storage=storage,
-        views=Views(clock, policy, links, storage),
+        views=Views(clock, policy, links, storage, workshop[1].host if workshop else None),
     )

@@ -15,6 +15,7 @@ from typing import TypeVar
 from hyperhive.hive.aftermath import Aftermath
 from hyperhive.hive.attendance import Attendance
 from hyperhive.hive.clock import Clock
+from hyperhive.hive.deploying import Deploying
 from hyperhive.hive.ports import AgentSockets, Ended, Invocation, Runtime, Store
 from hyperhive.hive.records import Agent, Event, Operation
 from hyperhive.hive.storage_guard import Storage
@@ -40,6 +41,7 @@ class Reconciler:
         aftermath: Aftermath,
         attendance: Attendance,
         storage: Storage,
+        deploying: Deploying | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -48,6 +50,7 @@ class Reconciler:
         self._aftermath = aftermath
         self._attendance = attendance
         self._storage = storage
+        self._deploying = deploying
         self._bells: dict[int, asyncio.Event] = {}
         self._ending: set[str] = set()
         """Invocations that are stopped on purpose and whose end was not heard of yet."""
@@ -168,7 +171,12 @@ class Reconciler:
             return None
         await self._sockets.open(agent)
         running = (await self._runtime.running()).get(agent.name)
-        unwanted = agent.wanted == "stopped" or agent.quarantined or self._storage.critical
+        unwanted = (
+            agent.wanted == "stopped"
+            or agent.quarantined
+            or self._storage.critical
+            or not self._is_built(agent)
+        )
         if running is not None and (unwanted or _is_over(agent, running.id)):
             await self._stop(agent)
             await self._aftermath.stopped(agent)
@@ -181,6 +189,10 @@ class Reconciler:
                 return wait
             running = await self._start(agent)
         return await self._attendance.check(agent, running)
+
+    def _is_built(self, agent: Agent) -> bool:
+        """Otherwise its first deploy starts it."""
+        return self._deploying is None or agent.bundle is not None
 
     async def _start(self, agent: Agent) -> Invocation:
         try:
@@ -220,6 +232,10 @@ class Reconciler:
             await self._aftermath.stopped(agent)
         if operation.kind in ("spawn", "start", "restart") and agent.wanted == "running":
             await self._sockets.open(agent)
+            if not self._is_built(agent):
+                if operation.kind == "spawn":
+                    return
+                raise Unavailable(f"nothing was built for {agent.name} that could be started")
             if self._storage.critical:  # it starts by itself once there is room
                 raise Unavailable(self._storage.problem)
             await self._start(agent)
@@ -231,6 +247,8 @@ class Reconciler:
     async def _wipe(self, agent: Agent) -> None:
         """Delete for good what it left. Every step may be repeated."""
         await self._runtime.purge(agent.name)
+        if self._deploying is not None:
+            await self._deploying.forget(agent.name)
 
     async def _stop_for_restart(self, agent: Agent, operation: Operation) -> None:
         """Stop what ran when the operation began; repeated after a crash, spare a newer run."""

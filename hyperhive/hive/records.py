@@ -90,6 +90,11 @@ class Agent:
     """What was told of a run that is not fit; empty again once one is."""
     crashes_from: int = 0
     """Crashes up to the event of this number do not count."""
+    bundle: str | None = None
+    deploy: int | None = None
+    """What the next start is from, and the deploy that it is of, where agents are built."""
+    declared: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of each declared file by path, as it was taken over last."""
 
 
 DeliveryState = Literal["accepted", "leased", "acked", "dead", "expired", "undeliverable"]

@@ -114,6 +114,8 @@ class Views:
         if agent.wanted == "stopped":
             stopping = present is not None or bool(tx.operations.open(agent.id))
             return "stopping" if stopping else "stopped"
+        if self._host is not None and agent.bundle is None:
+            return "building" if tx.deploys.open(agent.id) else "not built"
         if present is None and self._storage.critical:
             return "held"
         if present is None or present.healthy is None:
@@ -128,6 +130,9 @@ class Views:
         if agent.state != "present":
             return next((o.error for o in tx.operations.open(agent.id) if o.error), "")
         present = self._links.get(agent.id)
+        if self._host is not None and agent.bundle is None:
+            last = next(iter(tx.deploys.recent(agent.id, 1)), None)
+            return last.error if last else ""
         found = present.problem if present else self._links.start_problems.get(agent.id, "")
         lasting = agent.problem if agent.wanted == "running" else ""
         return agent.quarantined or found or lasting

@@ -56,8 +56,8 @@ class Agents:
         cursor = self._connection.execute(
             "INSERT INTO agents (name, role, origin, capabilities, settings, settings_version,"
             " budget, wanted, state, created_at, description, model_override, hold, quarantined,"
-            " retired_by, last_end, run, problem, crashes_from, digest)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " retired_by, last_end, run, problem, crashes_from, bundle, deploy, declared, digest)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             _columns(agent),
         )
         assert cursor.lastrowid is not None
@@ -80,7 +80,8 @@ class Agents:
             "UPDATE agents SET name = ?, role = ?, origin = ?, capabilities = ?, settings = ?,"
             " settings_version = ?, budget = ?, wanted = ?, state = ?, created_at = ?,"
             " description = ?, model_override = ?, hold = ?, quarantined = ?, retired_by = ?,"
-            " last_end = ?, run = ?, problem = ?, crashes_from = ?, digest = ? WHERE id = ?",
+            " last_end = ?, run = ?, problem = ?, crashes_from = ?,"
+            " bundle = ?, deploy = ?, declared = ?, digest = ? WHERE id = ?",
             (*_columns(agent), agent.id),
         )
 
@@ -121,20 +122,26 @@ def _columns(agent: Agent) -> Columns:
         agent.run,
         agent.problem,
         agent.crashes_from,
+        agent.bundle,
+        agent.deploy,
+        to_json(agent.declared),
     )
     return (*columns, hashlib.sha256(to_json(columns).encode()).digest())
 
 
 def _parsed(row: tuple[Any, ...]) -> Agent:
     id_, name, role, origin, capabilities, settings, version, budget, wanted, state, *rest = row
-    created_at, description, model_override, hold, quarantined, _, retired_by, last_end, *run = rest
+    created_at, description, model_override, hold, quarantined, _, retired_by, last_end, *rest = (
+        rest
+    )
+    *later, declared = rest
     return Agent(
         *(id_, name, role, origin, tuple(from_json(capabilities))),
         *(parse_settings(from_json(settings)), version, Budget(*from_json(budget))),
         *(wanted, state, created_at, description, model_override),
         *(_hold(hold), quarantined, retired_by),
         RunEnd(*from_json(last_end)) if last_end else None,
-        *run,
+        *(*later, from_json(declared)),
     )
 
 
