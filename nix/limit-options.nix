@@ -1,37 +1,53 @@
-# What an agent may use of the machine. `what` begins each description, `defaults` are by name.
+# What an agent may use of the machine. `note` ends each description, `defaults` are by name.
 { lib }:
-{ what, defaults ? { } }:
+{
+  note,
+  defaults ? { },
+}:
 let
-  inherit (lib) mkOption types;
+  inherit (lib) types;
   ours = import ./types.nix { inherit lib; };
 
-  limit =
-    name: type: example: text:
-    mkOption {
-      type = types.nullOr type;
-      default = defaults.${name} or null;
-      inherit example;
-      description = "${what} ${text} `null` sets no limit here.";
+  limits = {
+    memoryMax = {
+      type = ours.bytes (64 * 1048576) 1125899906842624;
+      example = "3G";
+      text = "Memory in bytes, or as text such as `\"3G\"`; there is no swap. What needs more is killed.";
     };
+    cpuQuota = {
+      type = types.ints.between 1 100000;
+      example = 150;
+      text = "CPU time in percent of one CPU.";
+    };
+    tasksMax = {
+      type = types.ints.between 64 4194304;
+      example = 512;
+      text = "Processes and threads.";
+    };
+    ioWeight = {
+      type = types.ints.between 1 10000;
+      example = 50;
+      text = "Share of the disk's time beside others that want it, where 100 is usual.";
+    };
+    diskMax = {
+      type = ours.bytes 1048576 1152921504606846976;
+      example = "20G";
+      text = ''
+        Bytes of its state, home and workspace together, where the file system has project quotas.'';
+    };
+    inodesMax = {
+      type = types.ints.between 100 1099511627776;
+      example = 500000;
+      text = "Files in its state, home and workspace, where the file system has project quotas.";
+    };
+  };
 in
-lib.mapAttrs (name: make: make name) {
-  memoryMax =
-    name:
-    limit name (ours.bytes (64 * 1048576) 1125899906842624) "8G"
-      "memory, in bytes or as text such as `\"8G\"`; swap is never given. What needs more is killed.";
-  cpuQuota =
-    name: limit name (types.ints.between 1 100000) 400 "CPU time, in percent of one CPU.";
-  tasksMax = name: limit name (types.ints.between 64 4194304) 2048 "processes and threads.";
-  ioWeight =
-    name:
-    limit name (types.ints.between 1 10000) 50
-      "share of the disk's time beside others that want it, where 100 is usual.";
-  diskMax =
-    name:
-    limit name (ours.bytes 1048576 1152921504606846976) "20G"
-      "bytes of its state, home and workspace together, where the file system has project quotas.";
-  inodesMax =
-    name:
-    limit name (types.ints.between 100 1099511627776) 500000
-      "files of its state, home and workspace together, where the file system has project quotas.";
-}
+lib.mapAttrs (
+  name: limit:
+  lib.mkOption {
+    type = types.nullOr limit.type;
+    default = defaults.${name} or null;
+    inherit (limit) example;
+    description = "${limit.text} ${note}";
+  }
+) limits

@@ -1,0 +1,41 @@
+# The dashboard's front-end libraries, at the versions and with the integrity of package-lock.json.
+{
+  lib,
+  fetchurl,
+  runCommand,
+}:
+let
+  inherit (lib.importJSON ../package-lock.json) packages;
+
+  # What the dashboard serves; `./hive` has the same list.
+  files = {
+    "@xterm/addon-fit" = [ "lib/addon-fit.mjs" ];
+    "@xterm/xterm" = [
+      "css/xterm.css"
+      "lib/xterm.mjs"
+    ];
+    idiomorph = [ "dist/idiomorph.esm.js" ];
+  };
+
+  fetched =
+    name:
+    let
+      locked = packages."node_modules/${name}";
+    in
+    fetchurl {
+      url = "https://registry.npmjs.org/${name}/-/${baseNameOf name}-${locked.version}.tgz";
+      hash = locked.integrity;
+    };
+in
+runCommand "hyperhive-front-end" { passthru = { inherit files; }; } ''
+  mkdir $out
+  ${lib.concatStrings (
+    lib.mapAttrsToList (name: wanted: ''
+      mkdir unpacked
+      tar --extract --file ${fetched name} --directory unpacked --strip-components 1
+      cp ${lib.concatMapStringsSep " " (file: "unpacked/${file}") wanted} $out/
+      cp unpacked/LICENSE $out/${lib.replaceStrings [ "/" ] [ "-" ] name}.LICENSE
+      rm -r unpacked
+    '') files
+  )}
+''

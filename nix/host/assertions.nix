@@ -1,0 +1,231 @@
+# Mistakes that can be told from the configuration alone, each with its place and the remedy.
+{ config, lib, options, ... }:
+let
+  cfg = config.services.hyperhive;
+  here = "services.hyperhive";
+  settings = import ../setting-problems.nix { inherit lib; };
+
+  groups = {
+    "${here}.manager" = cfg.manager;
+    "${here}.agentDefaults" = cfg.agentDefaults;
+  }
+  // lib.mapAttrs' (name: agent: lib.nameValuePair "${here}.agents.${name}" agent) cfg.agents;
+  ofGroups = check: lib.concatLists (lib.mapAttrsToList check groups);
+
+  reserved = [
+    "all"
+    "host"
+    "operator"
+    "system"
+  ];
+  names = lib.concatMap (
+    name:
+    let
+      where = "${here}.agents.${name}";
+    in
+    if name == "manager" then
+      [ "${where}: the manager is configured under ${here}.manager; move this there" ]
+    else if lib.elem name reserved then
+      [ "${where}: `${name}` is reserved; choose another name" ]
+    else if builtins.match "[a-z]([a-z0-9-]{0,18}[a-z0-9])?" name == null then
+      [
+        "${where}: `${name}` is no name for an agent; use 1 to 20 of a-z, 0-9 and `-`, beginning with a letter and not ending with `-`"
+      ]
+    else
+      [ ]
+  ) (lib.attrNames cfg.agents);
+
+  known = lib.attrNames cfg.agents ++ [
+    "*"
+    "manager"
+    "operator"
+  ];
+  recipients =
+    where: agent:
+    map (
+      name:
+      "${where}.allowedRecipients: there is no agent `${name}`; declare it as ${here}.agents.${name}, or take it out"
+    ) (lib.subtractLists known (if agent.allowedRecipients == null then [ ] else agent.allowedRecipients));
+
+  modelNames = lib.attrNames cfg.models ++ lib.mapAttrsToList (_: model: model.id) cfg.models;
+  model =
+    where: name:
+    lib.optional (name != null && !lib.elem name modelNames)
+      "${where}: `${name}` is not in ${here}.models; add it there, or use one of ${lib.concatStringsSep ", " (lib.attrNames cfg.models)}";
+  models = lib.concatLists [
+    (lib.optional (cfg.models == { })
+      "${here}.models: is empty; name a model, such as ${here}.models.sonnet.id = \"claude-sonnet-5-5\""
+    )
+    # Forced only where it has a value, else Nix's own message is the clearer one.
+    (lib.optionals options.services.hyperhive.defaultModel.isDefined (
+      model "${here}.defaultModel" cfg.defaultModel
+    ))
+    (lib.optional (!options.services.hyperhive.defaultModel.isDefined && cfg.models != { })
+      "${here}.defaultModel: is missing; set it to one of ${lib.concatStringsSep ", " (lib.attrNames cfg.models)}"
+    )
+    (model "${here}.helperModel" cfg.helperModel)
+    (ofGroups (
+      where: agent:
+      model "${where}.model" agent.model ++ model "${where}.fallbackModel" agent.fallbackModel
+    ))
+    (lib.optional (!lib.allUnique (lib.mapAttrsToList (_: it: it.id) cfg.models))
+      "${here}.models: two aliases have the same id; keep one of them, since budgets count by it"
+    )
+  ];
+
+  limits =
+    where: agent:
+    lib.concatLists (
+      lib.mapAttrsToList (
+        name: value:
+        let
+          ceiling = cfg.limits.${name};
+        in
+        lib.optional (value != null && ceiling != null && value > ceiling)
+          "${where}.limits.${name}: ${toString value} is above the ceiling of ${toString ceiling}; raise ${here}.limits.${name} or lower this"
+      ) agent.limits
+    );
+
+  modules =
+    where: agent:
+    let
+      inherit (agent) module;
+      isPath = builtins.isPath module || lib.isStringLike module && lib.hasPrefix "/" (toString module);
+    in
+    if module == null then
+      [ ]
+    else if !isPath then
+      [
+        "${where}.module: must be a path, since a module in place cannot be written to git; put it into a file and give its path, such as ./agent.nix"
+      ]
+    else
+      lib.optional
+        (
+          builtins.isPath module
+          && lib.pathIsDirectory module
+          && !lib.pathExists (module + "/agent.nix")
+        )
+        "${where}.module: ${toString module} has no agent.nix; add it, or give the path of the file";
+
+  # The places where the container has what is the agent's own or the kernel's.
+  ours = [
+    "/dev"
+    "/home/agent"
+    "/nix/store"
+    "/proc"
+    "/run/hive"
+    "/state"
+    "/sys"
+    "/workspace"
+  ];
+  plain = path: builtins.match "(/[A-Za-z0-9._+=@-]+)+" path != null && builtins.match "(.*/)?[.][.]?(/.*)?" path == null;
+  covers = target: place: target == place || lib.hasPrefix "${target}/" place || lib.hasPrefix "${place}/" target;
+  binds =
+    where: agent:
+    lib.concatLists (
+      lib.mapAttrsToList (
+        target: bind:
+        let
+          covered = lib.findFirst (covers target) null ours;
+        in
+        map (path: "${where}.bindMounts: `${path}` is no plain absolute path; use one of letters, digits and ._+=@- without `..`") (
+          lib.filter (path: !plain path) (lib.unique [ target (toString bind.hostPath) ])
+        )
+        ++ lib.optional (
+          covered != null
+        ) "${where}.bindMounts: `${target}` would cover ${covered}; choose another path in the container"
+      ) (agent.bindMounts or { })
+    )
+    ++ map (device: "${where}.devices: `${device}` is no device; give a path below /dev") (
+      lib.filter (device: !(plain device && lib.hasPrefix "/dev/" device)) (
+        map toString (agent.devices or [ ])
+      )
+    );
+
+  inherit (cfg) dashboard;
+  taken =
+    lib.optionalAttrs config.services.openssh.enable (
+      lib.listToAttrs (map (port: lib.nameValuePair (toString port) "services.openssh") config.services.openssh.ports)
+    )
+    // lib.optionalAttrs config.services.nginx.enable {
+      ${toString config.services.nginx.defaultHTTPListenPort} = "services.nginx";
+      ${toString config.services.nginx.defaultSSLListenPort} = "services.nginx";
+    };
+  loopback = [
+    "127.0.0.1"
+    "::1"
+    "localhost"
+    "0.0.0.0"
+    "::"
+  ];
+  ports =
+    lib.optional (taken ? ${toString dashboard.port})
+      "${here}.dashboard.port: ${taken.${toString dashboard.port}} listens on ${toString dashboard.port} already; choose another port"
+    ++ lib.optional (dashboard.allowedHosts == [ ] && !lib.elem dashboard.host loopback)
+      "${here}.dashboard.allowedHosts: is missing; list the address of the dashboard as it stands in browsers";
+
+  secrets =
+    lib.concatMap
+      (
+        { where, file }:
+        lib.optional (lib.hasPrefix "${builtins.storeDir}/" (toString file))
+          "${where}: ${toString file} is in the Nix store, where everybody can read it; give the path of a file outside as text, such as \"/run/secrets/hyperhive\""
+      )
+      (
+        [
+          {
+            where = "${here}.credentialFile";
+            file = cfg.credentialFile;
+          }
+        ]
+        ++ lib.optional (dashboard.tokenFile != null) {
+          where = "${here}.dashboard.tokenFile";
+          file = dashboard.tokenFile;
+        }
+      );
+
+  daemon = config.nix.settings;
+  trusted = lib.intersectLists (daemon.trusted-users or [ ]) [
+    "*"
+    "hyperhive"
+    "@hyperhive"
+    "hyperhive-build"
+    "@hyperhive-build"
+  ];
+  nix =
+    lib.optional (!config.nix.enable) "nix.enable: agents are built with Nix; set it to true"
+    ++ lib.optional (
+      (daemon.sandbox or true) != true
+    ) "nix.settings.sandbox: builds of agents could read the host's files; set it to true"
+    ++ lib.optional (trusted != [ ])
+      "nix.settings.trusted-users: `${lib.head trusted}` makes who builds agents as good as root; take it out"
+    ++ lib.optional (
+      lib.intersectLists (daemon.allowed-users or [ "*" ]) [
+        "*"
+        "hyperhive-build"
+        "@hyperhive-build"
+      ] == [ ]
+    ) "nix.settings.allowed-users: agents cannot be built; add \"hyperhive-build\"";
+
+  problems = lib.concatLists [
+    names
+    models
+    (ofGroups settings.problems)
+    (ofGroups recipients)
+    (ofGroups limits)
+    (ofGroups modules)
+    (ofGroups binds)
+    ports
+    secrets
+    nix
+  ];
+in
+{
+  config = lib.mkIf cfg.enable {
+    assertions = map (message: {
+      assertion = false;
+      inherit message;
+    }) problems;
+    warnings = ofGroups settings.warnings;
+  };
+}

@@ -1,0 +1,4 @@
+final: _: {
+  hyperhive = final.callPackage ./package.nix { };
+  hyperhive-harness = final.callPackage ./harness.nix { };
+}

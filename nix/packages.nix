@@ -1,0 +1,6 @@
+{ pkgs }:
+rec {
+  default = hyperhive;
+  hyperhive = pkgs.callPackage ./package.nix { };
+  harness = pkgs.callPackage ./harness.nix { };
+}
