@@ -10,16 +10,13 @@ pythonPackages.buildPythonApplication {
   pyproject = true;
   build-system = [ pythonPackages.setuptools ];
 
-  src = lib.fileset.toSource {
-    root = ./..;
-    fileset = lib.fileset.unions [
-      ../LICENSE
-      ../hyperhive/__init__.py
-      ../hyperhive/harness
-      ../hyperhive/protocol
-      ../pyproject.toml
-    ];
-  };
+  src = import ./source.nix { inherit lib; } [
+    "LICENSE"
+    "hyperhive/__init__.py"
+    "hyperhive/harness"
+    "hyperhive/protocol"
+    "pyproject.toml"
+  ];
   # The command line of the host is not there.
   postPatch = ''
     sed --in-place '/^hyperhive = /d' pyproject.toml

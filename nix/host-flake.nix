@@ -1,10 +1,6 @@
 # The flake that agents are built with: nixpkgs and hyperhive as the host itself has them, pinned by
 # path and hash, so that nothing is looked up. The service adds `agent/` and `host.json` beside it.
-{
-  pkgs,
-  nixpkgs,
-  hyperhive ? ./..,
-}:
+{ pkgs, nixpkgs }:
 let
   inherit (pkgs) lib;
 
@@ -21,15 +17,18 @@ let
     else
       "${path}";
 
-  # What proposals need of hyperhive, so that other changes do not make every agent out of date.
   sources = {
     nixpkgs = source nixpkgs;
-    hyperhive = source (
-      import ./source.nix {
-        inherit lib;
-        root = hyperhive;
-      }
-    );
+    # What agents are made of, and nothing else: other changes make no agent out of date.
+    hyperhive = "${import ./source.nix { inherit lib; } [
+      "LICENSE"
+      "agent.nix"
+      "hyperhive/__init__.py"
+      "hyperhive/harness"
+      "hyperhive/protocol"
+      "nix"
+      "pyproject.toml"
+    ]}";
   };
 
   flake = ''

@@ -15,15 +15,13 @@ let
     pyproject = true;
     build-system = [ pythonPackages.setuptools ];
 
-    src = lib.fileset.toSource {
-      root = ./..;
-      fileset = lib.fileset.unions [
-        ../LICENSE
-        ../pyproject.toml
-        (lib.fileset.difference ../hyperhive (lib.fileset.maybeMissing ../hyperhive/dashboard/static/vendor))
-      ];
-    };
+    src = import ./source.nix { inherit lib; } [
+      "LICENSE"
+      "hyperhive"
+      "pyproject.toml"
+    ];
     postPatch = ''
+      rm --recursive --force hyperhive/dashboard/static/vendor
       cp --recursive ${callPackage ./front-end.nix { }} hyperhive/dashboard/static/vendor
       chmod --recursive u+w hyperhive/dashboard/static/vendor
     '';

@@ -1,23 +1,18 @@
-# The files of this repository that an agent's container is made of. Nothing else of it can make an
-# agent out of date, or be imported in a container.
-{
-  lib,
-  root ? ./..,
-}:
+# Some files and directories of this repository, as a source of a derivation.
+{ lib }:
+paths:
 let
-  inherit (lib.fileset) toSource unions;
+  root = toString ./..;
+  isAround = outer: inner: outer == inner || lib.hasPrefix "${outer}/" inner;
 in
-toSource {
-  inherit root;
-  fileset = unions (
-    map (path: root + path) [
-      "/LICENSE"
-      "/agent.nix"
-      "/hyperhive/__init__.py"
-      "/hyperhive/harness"
-      "/hyperhive/protocol"
-      "/nix"
-      "/pyproject.toml"
-    ]
-  );
+lib.cleanSourceWith {
+  name = "source";
+  src = ./..;
+  filter =
+    path: _:
+    let
+      relative = lib.removePrefix "${root}/" path;
+    in
+    lib.any (wanted: isAround wanted relative || isAround relative wanted) paths
+    && baseNameOf path != "__pycache__";
 }

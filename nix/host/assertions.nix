@@ -91,6 +91,7 @@ let
     let
       inherit (agent) module;
       isPath = builtins.isPath module || lib.isStringLike module && lib.hasPrefix "/" (toString module);
+      kind = (lib.readDir (dirOf module)).${baseNameOf module} or "missing";
     in
     if module == null then
       [ ]
@@ -98,13 +99,11 @@ let
       [
         "${where}.module: must be a path, since a module in place cannot be written to git; put it into a file and give its path, such as ./agent.nix"
       ]
+    else if builtins.isPath module && kind == "missing" then
+      [ "${where}.module: ${toString module} does not exist; create it, and in a flake add it to git" ]
     else
       lib.optional
-        (
-          builtins.isPath module
-          && lib.pathIsDirectory module
-          && !lib.pathExists (module + "/agent.nix")
-        )
+        (builtins.isPath module && kind == "directory" && !lib.pathExists (module + "/agent.nix"))
         "${where}.module: ${toString module} has no agent.nix; add it, or give the path of the file";
 
   # The places where the container has what is the agent's own or the kernel's.

@@ -27,12 +27,16 @@ let
       credentials
     ];
 
-  unitFiles =
-    let
-      root = packaging + "/systemd";
-      files = lib.filter lib.pathIsRegularFile (lib.filesystem.listFilesRecursive root);
-    in
-    map (file: lib.removePrefix "${toString root}/" (toString file)) files;
+  # Below packaging/systemd, where drop-ins are in directories.
+  unitFiles = lib.concatLists (
+    lib.mapAttrsToList (
+      name: kind:
+      if kind == "directory" then
+        map (file: "${name}/${file}") (lib.attrNames (lib.readDir (packaging + "/systemd/${name}")))
+      else
+        [ name ]
+    ) (lib.readDir (packaging + "/systemd"))
+  );
 
   unitPackage = pkgs.linkFarm "hyperhive-units" (
     map (file: {
