@@ -1,7 +1,8 @@
-"""Installs hyperhive into the nested host, as module.nix would on NixOS; run inside, as root.
+"""Installs hyperhive as module.nix would on NixOS: into the nested host, or into a Debian; as root.
 
 Usage: python -m nested.install CLONE PYTHON SHOWN... - PYTHON finds the package; each SHOWN is a
 directory that containers need besides /usr. Configuration and credential are written by others.
+With a PYTHON in /opt/hyperhive it is there to stay: a policy that is there is kept.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from nested import nix
 from nested.agent_root import SHOWN, make_bundle, make_skeleton
 
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-SKELETON = Path("/opt/hyperhive/skeleton")
-BUNDLES = Path("/opt/hyperhive/bundles")
+HOME = Path("/opt/hyperhive")
+SKELETON = HOME / "skeleton"
+BUNDLES = HOME / "bundles"
+POLICY_FILE = Path("/etc/hyperhive/policy.json")
 GIB = 2**30
 POLICY = {
     "stateDir": "/var/lib/hyperhive",
@@ -37,13 +40,14 @@ POLICY = {
 
 
 def main(clone: Path, python: str, *shown: str) -> None:
+    stays = Path(python).is_relative_to(HOME)
     packaging = clone / "packaging"
     units = packaging / "systemd"
     for file in (path for path in units.rglob("*") if path.is_file()):
         text = file.read_text().replace("@python@", python).replace("@path@", PATH)
         write(Path("/etc/systemd/system") / file.relative_to(units), text)
-    # The clone may be anywhere, and is what runs here.
-    for unit in ("hyperhive.service", "hyperhive-purge@.service"):
+    # A clone may be anywhere.
+    for unit in () if stays else ("hyperhive.service", "hyperhive-purge@.service"):
         write(
             Path(f"/etc/systemd/system/{unit}.d/clone.conf"),
             "[Service]\nProtectHome=no\nPrivateTmp=no\n",
@@ -60,7 +64,8 @@ def main(clone: Path, python: str, *shown: str) -> None:
     make_skeleton(SKELETON, python, needed)
     make_bundle(BUNDLES / "default")
     policy = {**POLICY, "bindReadOnly": needed, "bundleRoots": [str(BUNDLES), *store]}
-    write(Path("/etc/hyperhive/policy.json"), json.dumps(policy, indent=2) + "\n")
+    if not (stays and POLICY_FILE.exists()):
+        write(POLICY_FILE, json.dumps(policy, indent=2) + "\n")
     run("systemctl", "daemon-reload")
     run("systemctl", "try-restart", "systemd-machined")
     also = ["hyperhive-nix.conf"] if has_nix else []

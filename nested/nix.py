@@ -25,8 +25,8 @@ DROP_IN = """\
 ProtectHome=no
 PrivateTmp=no
 TemporaryFileSystem=
-# Emptied as well by the line above, and a matter of safety here too.
-TemporaryFileSystem=/var/lib/hyperhive:ro
+TemporaryFileSystem=/run/hyperhive:mode=1777,size=256M
+TemporaryFileSystem=/var/lib/hyperhive:ro /etc:ro
 """
 UNITS = ("hyperhive-eval@.service", "hyperhive-build@.service")
 SYSUSERS = "m hyperhive-build nix-users\n"

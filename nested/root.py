@@ -119,6 +119,7 @@ def configuration(root: Path) -> None:
     (etc / "fstab").write_text("")
     shutil.rmtree(root / "var/log/journal", ignore_errors=True)
     mount("tmpfs", etc / "systemd/system", "mode=0755")
+    mount("tmpfs", etc / "hyperhive", "mode=0755")  # this machine may have one of its own
     units = etc / "systemd/system"
     (units / "nested.target").write_text(TARGET)
     for name in MASKED:

@@ -28,6 +28,7 @@ from hyperhive.protocol.builds import (
     Request,
     parse_request,
 )
+from hyperhive.protocol.bundle import parse_settings
 from hyperhive.protocol.errors import BuildFailed, HiveError, TooLarge, Unavailable
 
 JOBS = Path("/var/lib/hyperhive/jobs")
@@ -77,7 +78,9 @@ async def execute(job: Path) -> dict[str, Any]:
             job_verdict.reason(request.verb, status, said),
             job_verdict.explanation(said) or f"Nix ended with status {status} and said nothing",
         )
-    return _answer(request, output.data, log.text)
+    if request.verb == "build":
+        return {"bundle": os.readlink(job_nix.root(job))}
+    return _proposal(output.data, log.text)
 
 
 async def _nix(request: Request, job: Path, output: Kept, log: Log) -> int:
@@ -102,21 +105,21 @@ async def _nix(request: Request, job: Path, output: Kept, log: Log) -> int:
             raise BuildFailed("daemon", str(error)) from None
 
 
-def _answer(request: Request, output: bytes, said: str) -> dict[str, Any]:
+def _proposal(output: bytes, said: str) -> dict[str, Any]:
+    """What the flake's output says, as the answer; the service reads it as strictly once more."""
     try:
-        if request.verb == "build":
-            return {"bundle": output.decode("ascii").split("\n")[0]}
         proposal = wire.loads_object(output, limit=MAX_RESULT)
+        parse_settings(proposal.get("settings"), "hyperhive")
         return {
             "drv": proposal["drvPath"],
             "settings": proposal["settings"],
             "system": proposal["system"],
             "warnings": job_verdict.warnings(said),
         }
-    except (HiveError, UnicodeDecodeError, KeyError) as error:
-        raise BuildFailed(
-            "evaluation", f"the flake's `proposal` is not as it should be: {error}"
-        ) from None
+    except HiveError as error:
+        raise BuildFailed("evaluation", f"error: {error}") from None
+    except KeyError as error:
+        raise BuildFailed("evaluation", f"error: the flake's `proposal` has no {error}") from None
 
 
 def write_result(job: Path, answer: Mapping[str, Any]) -> None:

@@ -49,9 +49,14 @@ def environment(request: Request, job: Path, home: Path) -> Mapping[str, str]:
 def command(request: Request, job: Path) -> list[str]:
     if request.verb == "build":
         assert request.drv is not None
-        rooted = ["--add-root", str(job / "out/result"), "--indirect"]
+        rooted = ["--add-root", str(root(job)), "--indirect"]
         limits = ["--timeout", f"{request.seconds:.0f}"]
         return ["nix-store", "--realise", request.drv, *rooted, *limits]
     flake = f"path:{job}/in/flake#proposal"
     offline = ["--offline"] if request.offline else []
     return ["nix", "eval", "--json", *offline, "--no-update-lock-file", flake]
+
+
+def root(job: Path) -> Path:
+    """A link to what was built, which keeps it until the service has taken a root of its own."""
+    return job / "out/result"

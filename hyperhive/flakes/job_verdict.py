@@ -27,6 +27,7 @@ _TOLD: tuple[tuple[Reason, re.Pattern[str]], ...] = (
 )
 _TRACED = re.compile(r"/nix/store/[0-9a-z]{32}-source/")
 _AGENT = re.compile(r"/nix/store/[0-9a-z]{32}-source/agent/")
+_BLOCK = re.compile(r"^(?=\s*(?:…|error:))", re.MULTILINE)
 _WARNING = re.compile(r"^(?:evaluation )?warning: (.+)$", re.MULTILINE)
 _HEAD, _TAIL = 12_000, 12_000
 """Characters of an error that are shown: its begin and its end say what is wrong."""
@@ -44,9 +45,17 @@ def reason(verb: Verb, status: int, said: str) -> Reason:
 
 
 def explanation(said: str) -> str:
-    """What a person needs of it, with the agent's own files named as in its repository."""
+    """What a person needs of it: the error, and where in the agent's own files it comes from.
+
+    Of the frames of a trace, in whatever order this Nix shows them, the host's own are left out.
+    """
     begin = said.find("error:") if said.startswith("error:") else said.find("\nerror:") + 1
-    text = _TRACED.sub("", _AGENT.sub("", said[begin:])).strip()
+    kept = "".join(
+        block
+        for block in _BLOCK.split(said[begin:])
+        if _AGENT.search(block) or not block.lstrip().startswith("…")
+    )
+    text = re.sub(r"\n{3,}", "\n\n", _TRACED.sub("", _AGENT.sub("", kept))).strip()
     if len(text) > _HEAD + _TAIL:
         left_out = len(text) - _HEAD - _TAIL
         text = f"{text[:_HEAD]}\n... {left_out} characters left out ...\n{text[-_TAIL:]}"
