@@ -11,12 +11,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
-import aiohttp
-
 from hyperhive import __version__
 from hyperhive.harness.unanswered import Unanswered
+from hyperhive.harness.websocket import Closed, WebSocket
 from hyperhive.protocol.answers import Welcome
-from hyperhive.protocol.errors import HiveError, InvalidFrame, RemoteError, Unavailable
+from hyperhive.protocol.errors import HiveError, RemoteError, Unavailable
 from hyperhive.protocol.link import SUPERSEDED, Heartbeat, Hello
 from hyperhive.protocol.model import PROTOCOL_VERSION
 from hyperhive.protocol.schema import parse
@@ -84,7 +83,7 @@ class Link:
         self._listener = listener
         self._times = times or Times()
         self._unanswered = Unanswered()
-        self._ws: aiohttp.ClientWebSocketResponse | None = None
+        self._ws: WebSocket | None = None
         self._outage = ""
 
     async def request(self, verb: str, args: Mapping[str, object], timeout: float) -> Any:
@@ -122,59 +121,58 @@ class Link:
         if self._ws is None:
             return
         try:
-            await self._ws.send_str(frame)
-        except (aiohttp.ClientError, OSError) as error:
+            await self._ws.send(frame)
+        except OSError as error:
             log.debug("not sent yet: %s", error)
 
     async def run(self) -> NoReturn:
         """Keep the link up until Superseded or HiveGone is raised."""
         pause, there = self._times.first_pause, time.monotonic()
-        connector = aiohttp.UnixConnector(path=str(self._socket))
-        async with aiohttp.ClientSession(connector=connector) as session:
-            while True:
-                if await self._connect_once(session):
-                    pause = self._times.first_pause
-                now = time.monotonic()
-                if self._socket.parent.is_dir():
-                    there = now
-                elif now - there > self._times.gone:
-                    raise HiveGone(f"there is no {self._socket.parent} any more")
-                await asyncio.sleep(pause * random.uniform(0.5, 1.0))
-                pause = min(pause * 2, self._times.longest_pause)
+        while True:
+            if await self._connect_once():
+                pause = self._times.first_pause
+            now = time.monotonic()
+            if self._socket.parent.is_dir():
+                there = now
+            elif now - there > self._times.gone:
+                raise HiveGone(f"there is no {self._socket.parent} any more")
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+            pause = min(pause * 2, self._times.longest_pause)
 
-    async def _connect_once(self, session: aiohttp.ClientSession) -> bool:
+    async def _connect_once(self) -> bool:
         """One connection from hello to its end; returns whether the host said welcome."""
-        welcomed = False
+        welcomed, ping = False, self._times.ping
         try:
             async with asyncio.timeout(self._times.connect) as opening:
-                async with session.ws_connect(
-                    "http://hive/v1/link",
-                    heartbeat=self._times.ping,
-                    max_msg_size=MAX_DOWN,
-                    timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
-                ) as ws:
+                ws = await WebSocket.connect(
+                    self._socket, "/v1/link", max_bytes=MAX_DOWN, ping_seconds=ping
+                )
+                try:
                     welcome = await self._say_hello(ws)
                     opening.reschedule(None)
                     welcomed = True
                     await self._serve(ws, welcome)
-        except (aiohttp.ClientError, OSError, HiveError) as error:
+                finally:
+                    await ws.close()
+        except Closed as error:
+            if error.code == SUPERSEDED:
+                raise Superseded("a newer harness of this agent has taken over the link") from None
+            self._note_outage(f"the host closed the link, {error}")
+        except (OSError, HiveError) as error:
             self._note_outage(f"{type(error).__name__}: {error}")
         return welcomed
 
-    async def _say_hello(self, ws: aiohttp.ClientWebSocketResponse) -> Welcome:
+    async def _say_hello(self, ws: WebSocket) -> Welcome:
         hello = Hello(
             protocol=PROTOCOL_VERSION,
             instance=self._instance,
             turn=self._listener.turn,
             version=__version__,
         )
-        await ws.send_str(dumps(asdict(hello)))
-        message = await ws.receive()
-        if message.type is not aiohttp.WSMsgType.TEXT:
-            raise _refusal(ws, message)
-        return parse(Welcome, loads_object(message.data, limit=MAX_DOWN), "welcome")
+        await ws.send(dumps(asdict(hello)))
+        return parse(Welcome, loads_object(await ws.receive(), limit=MAX_DOWN), "welcome")
 
-    async def _serve(self, ws: aiohttp.ClientWebSocketResponse, welcome: Welcome) -> None:
+    async def _serve(self, ws: WebSocket, welcome: Welcome) -> NoReturn:
         """Read until the connection ends, while unanswered requests and heartbeats go up."""
         log.info("connected to the host as %s (%s)", welcome.agent, welcome.role)
         self._outage = ""
@@ -183,20 +181,15 @@ class Link:
         writer = asyncio.create_task(_write(ws, frames, welcome.heartbeat_seconds))
         try:
             self._listener.welcome(welcome)
-            async for message in ws:
-                self._receive(message)
-            raise _refusal(ws)
+            while True:
+                self._receive(await ws.receive())
         finally:
             self._ws = None
             writer.cancel()
             await asyncio.gather(writer, return_exceptions=True)
 
-    def _receive(self, message: aiohttp.WSMessage) -> None:
-        if message.type is aiohttp.WSMsgType.ERROR:
-            raise Unavailable(f"the link broke: {message.data}")
-        if message.type is not aiohttp.WSMsgType.TEXT:
-            raise InvalidFrame("the host sent a frame that is not text")
-        frame = loads_object(message.data, limit=MAX_DOWN)
+    def _receive(self, text: str) -> None:
+        frame = loads_object(text, limit=MAX_DOWN)
         if frame.get("type") == "response":
             self._unanswered.settle(frame)
         elif frame.get("type") == "push":
@@ -212,22 +205,10 @@ class Link:
         self._outage = problem
 
 
-def _refusal(
-    ws: aiohttp.ClientWebSocketResponse, message: aiohttp.WSMessage | None = None
-) -> Exception:
-    """What the end of a connection means."""
-    if ws.close_code == SUPERSEDED:
-        return Superseded("a newer harness of this agent has taken over the link")
-    reason = message.extra if message is not None else None
-    return Unavailable(f"the host closed the link, code {ws.close_code} {reason or ''}".rstrip())
-
-
-async def _write(
-    ws: aiohttp.ClientWebSocketResponse, frames: Iterable[str], heartbeat: float
-) -> None:
+async def _write(ws: WebSocket, frames: Iterable[str], heartbeat: float) -> None:
     """Beside the reader: two sides that both only write would wait for each other."""
     for frame in frames:
-        await ws.send_str(frame)
+        await ws.send(frame)
     while True:
-        await ws.send_str(dumps(asdict(Heartbeat())))
+        await ws.send(dumps(asdict(Heartbeat())))
         await asyncio.sleep(heartbeat)

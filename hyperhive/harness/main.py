@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import importlib
 import logging
-import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -83,9 +82,6 @@ def main() -> None:
 @_seconds("turn-limit", "Longest time a turn may take.")
 def run(**options: Any) -> None:
     """Run the agent until SIGTERM."""
-    # aiohttp reads all the machine's certificates when it is imported, for a quarter of the time
-    # until the host hears from this agent; nothing in this process speaks TLS.
-    os.environ.update(SSL_CERT_FILE=os.devnull, SSL_CERT_DIR=os.devnull)
     # Late: what it imports takes most of that time.
     harness = import_late("hyperhive.harness.run")
     sys.exit(harness.run(Options(**options)))

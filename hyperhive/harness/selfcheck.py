@@ -47,8 +47,9 @@ class SelfChecker:
                 async with asyncio.timeout(again):
                     await self._orders.report.wait()
             self._orders.report.clear()
+            version = self._orders.settings_version
             problems = await self._problems()
-            await self._tell("\n".join(problems))
+            await self._tell("\n".join(problems), version)
             again = AGAIN_SECONDS if problems else None
 
     async def _problems(self) -> list[str]:
@@ -60,10 +61,14 @@ class SelfChecker:
             problems += found
         return problems
 
-    async def _tell(self, problem: str) -> None:
+    async def _tell(self, problem: str, version: int) -> None:
         if problem:
             log.error("not fit for work: %s", problem)
-        report = SelfCheck(ok=not problem, problem=bounded(problem, MAX_PROBLEM))
+        report = SelfCheck(
+            ok=not problem,
+            problem=bounded(problem, MAX_PROBLEM),
+            settings_version=max(version, 0),
+        )
         try:
             await self._link.insist("self_check", asdict(report))
         except HiveError as error:

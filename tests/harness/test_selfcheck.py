@@ -14,7 +14,7 @@ pytestmark = pytest.mark.claude
 
 async def test_a_fit_harness_says_so_without_asking_a_model(socket_dir: Path) -> None:
     async with working(socket_dir, [text("ok")]) as w:
-        assert w.host.checks == [{"ok": True, "problem": ""}]
+        assert w.host.checks == [{"ok": True, "problem": "", "settings_version": 1}]
         assert not w.model.requests
 
 
@@ -38,7 +38,7 @@ async def test_it_is_told_again_to_a_host_that_restarted(socket_dir: Path) -> No
             pass
         await w.host.mail("go")
         await w.host.wait_for_end()
-        assert w.host.checks[0] == {"ok": True, "problem": ""}
+        assert w.host.checks[0] == {"ok": True, "problem": "", "settings_version": 1}
 
 
 async def test_a_directory_that_is_missing(socket_dir: Path) -> None:
