@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "protocol": set(),
     **{name: {"protocol"} for name in ("hive", "harness", *LEAVES)},
     **{name: {"protocol", "strict_yaml"} for name in ("demo", "config")},
-    "store": {"protocol"} | PORTS,
+    **{name: {"protocol"} | PORTS for name in ("flakes", "store")},
     **{name: {"protocol", "pty_stream"} | PORTS for name in ("local", "nspawn")},
     **{name: {"protocol", "hive"} | PORTS for name in ("gateway", "terminal_socket")},
     **{name: {"protocol", "hive", "terminal_socket"} | PORTS for name in ("dashboard", "admin")},

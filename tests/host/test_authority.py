@@ -12,6 +12,9 @@ SYSTEMD = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedes
 MACHINED = ("org.freedesktop.machine1", "/org/freedesktop/machine1", "org.freedesktop.machine1")
 AGENT = "hyperhive-agent@alice.service"
 PURGE = "hyperhive-purge@alice.service"
+EVAL = "hyperhive-eval@123456789012.service"
+BUILD = "hyperhive-build@1.service"
+OURS = (AGENT, PURGE, EVAL, BUILD)
 MARKER = "/run/hyperhive-authority-marker"
 TRANSIENT = "a(sv)a(sa(sv))"
 EVIL = ("1", "ExecStart", "a(sasb)", "1", "/bin/touch", "2", "/bin/touch", MARKER, "false", "0")
@@ -50,7 +53,12 @@ FOREIGN_UNITS = [
     "hyperhive-agent@aaaaaaaaaaaaaaaaaaaaa.service",
     "hyperhive-agent@alice\\x2d.service",
     "hyperhive-agent@alice.socket",
-    "hyperhive-build@1.service",
+    "hyperhive-eval@1234567890123.service",
+    "hyperhive-eval@a.service",
+    "hyperhive-eval@1\\x2d.service",
+    "hyperhive-build@-1.service",
+    "hyperhive-build@1.socket",
+    "hyperhive-building@1.service",
     "xhyperhive-agent@alice.service",
     "multi-user.target",
     "rescue.target",
@@ -94,7 +102,7 @@ FORBIDDEN = {
     "properties by object": unit("dbus.service", "SetProperties", "ba(sv)", "true", "0"),
     **{
         f"transient {name}": manager("StartTransientUnit", f"ss{TRANSIENT}", name, "replace", *EVIL)
-        for name in ("evil.service", "hyperhive-agent@Evil.service", "hyperhive-eval@1.service")
+        for name in ("evil.service", "hyperhive-agent@Evil.service", "hyperhive-eval@x.service")
     },
     "shell on the host": machines("OpenMachineShell", "sssasas", ".host", "root", "", "0", "0"),
     "shell in a foreign machine": machines(
@@ -116,7 +124,7 @@ FORBIDDEN = {
 ALLOWED = {
     f"{verb} {name}": manager(f"{verb}Unit", "ss", name, "replace")
     for verb in ("Start", "Stop", "Restart")
-    for name in (AGENT, PURGE)
+    for name in OURS
 }
 
 
@@ -163,7 +171,7 @@ def test_what_it_needs_is_allowed(host: NestedHost, name: str) -> None:
     assert not any(text in answer.stderr for text in REFUSED), answer.stderr
 
 
-@pytest.mark.parametrize("name", [AGENT, PURGE])
+@pytest.mark.parametrize("name", OURS)
 def test_a_transient_unit_cannot_take_the_name_of_ours(host: NestedHost, name: str) -> None:
     argv = manager("StartTransientUnit", f"ss{TRANSIENT}", name, "replace", *EVIL)
     answer = host.run(argv, user="hyperhive", check=False)
