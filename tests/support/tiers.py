@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from nested.host import NEEDS as NESTED_NEEDS
+from tests.support import nix
 
 Probe = Callable[[], str | None]
 
@@ -120,6 +121,8 @@ TIERS: dict[str, Probe] = {
     "host": functools.cache(_probe_host),
     "host13": functools.cache(_probe_host13),
     "mcp1": functools.cache(_probe_mcp1),
+    "nix": functools.cache(nix.missing),
+    "nixlib": functools.cache(nix.missing_library),
     "powercut": functools.cache(_probe_powercut),
     "quota": functools.cache(_probe_quota),
     "root": functools.cache(_probe_root),

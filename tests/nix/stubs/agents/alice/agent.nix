@@ -1,0 +1,1 @@
+{ hyperhive.allowedBash = [ "git status" ]; }
