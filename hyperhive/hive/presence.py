@@ -16,6 +16,8 @@ class Presence:
     healthy: bool | None = None
     """None until the self-check was reported."""
     problem: str = ""
+    settings_version: int = 0
+    """Of the settings in force, as it reported last."""
 
 
 class Links:

@@ -108,6 +108,7 @@ class Turns:
         if presence is None:
             raise LeaseExpired("another instance took over")
         presence.healthy, presence.problem = report.ok, report.problem
+        presence.settings_version = report.settings_version
 
         def change(tx: Transaction) -> None:
             agent = require(tx.agents.get(agent_id), None)

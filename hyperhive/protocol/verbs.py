@@ -220,6 +220,8 @@ class SelfCheck:
 
     ok: bool
     problem: Annotated[str, Text(min=0, max_bytes=4_096)] = ""
+    settings_version: Annotated[int, Range(0, 2**53 - 1)] = 0
+    """Of the settings that it has in force."""
 
 
 @dataclass(frozen=True)

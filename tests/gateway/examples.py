@@ -41,11 +41,12 @@ GOOD: dict[str, dict[str, Any]] = {
     "start": {"agent": "bob"},
     "kill": {"agent": "bob"},
     "restart": {"agent": "bob"},
+    "update": {"agent": "bob"},
     "get_logs": {"agent": "bob", "lines": 10},
     "turn_begin": {"turn": "turn-0001"},
     "turn_events": {"turn": "turn-0001", "first": 1, "events": [{"kind": "text", "text": "x"}]},
     "turn_end": {"turn": "turn-0001", "result": "clean", "error": "", "session": ""},
-    "self_check": {"ok": True, "problem": ""},
+    "self_check": {"ok": True, "problem": "", "settings_version": 1},
 }
 POSTED = [name for name, verb in VERBS.items() if not verb.link_only]
 MANAGED = [name for name, verb in VERBS.items() if verb.capability]

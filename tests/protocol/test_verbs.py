@@ -24,7 +24,7 @@ from hyperhive.protocol.wire import dumps, loads
 
 MANAGERS = {
     *("ask_operator", "list_agents", "request_spawn", "request_destroy"),
-    *("start", "kill", "restart", "get_logs"),
+    *("start", "kill", "restart", "update", "get_logs"),
 }
 TURNS = {"turn_begin", "turn_events", "turn_end", "self_check"}
 
