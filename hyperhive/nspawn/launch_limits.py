@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hyperhive.nspawn.launch_command import find
 from hyperhive.nspawn.launch_refusal import Exit, Refused
@@ -31,14 +31,29 @@ def properties(limits: Limits, devices: Sequence[str]) -> list[str]:
     return sorted(wanted, key=lambda line: line.partition("=")[0])
 
 
-def apply(unit: str, wanted: Sequence[str]) -> None:
-    """Until the next boot. Raises Refused."""
+def apply(unit: str, wanted: Sequence[str]) -> Callable[[], None]:
+    """Until the next boot; they are in force when the function returned has come back.
+
+    systemd needs as long as all else that a launch does. Both raise Refused.
+    """
     try:
-        done = _systemctl("--runtime", "set-property", unit, *wanted)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Refused(Exit.LIMITS, f"limits of {unit} could not be set: {error}") from None
-    if done.returncode != 0:
-        raise Refused(Exit.LIMITS, f"limits of {unit} were refused: {done.stderr.strip()}")
+        process = _systemctl("--runtime", "set-property", unit, *wanted)
+    except OSError as error:
+        raise _not_set(unit, error) from None
+
+    def wait() -> None:
+        try:
+            _, problem = process.communicate(timeout=_WAIT)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise _not_set(unit, error) from None
+        if process.returncode != 0:
+            raise Refused(Exit.LIMITS, f"limits of {unit} were refused: {problem.strip()}")
+
+    return wait
+
+
+def _not_set(unit: str, error: Exception) -> Refused:
+    return Refused(Exit.LIMITS, f"limits of {unit} could not be set: {error}")
 
 
 def forget(unit: str, control: str = CONTROL) -> None:
@@ -46,17 +61,16 @@ def forget(unit: str, control: str = CONTROL) -> None:
     shutil.rmtree(f"{control}/{unit}.d", ignore_errors=True)
     # Refused for a unit that is not loaded, which has nothing to forget.
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-        _systemctl("reset-failed", unit)
+        _systemctl("reset-failed", unit).communicate(timeout=_WAIT)
 
 
-def _systemctl(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+def _systemctl(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         [find("systemctl"), *arguments],
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=_WAIT,
-        check=False,
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
-import platform
 import struct
 
 from hyperhive.nspawn.launch_paths import DIRECTORY, opened
@@ -67,7 +66,7 @@ def _set(directory: int, project: int, limits: Limits) -> None:
 
 def _enforces(directory: int) -> bool:
     """struct fs_quota_statv of linux/dqblk_xfs.h: its version, a byte, then the flags."""
-    if platform.machine().startswith(("alpha", "mips")):
+    if os.uname().machine.startswith(("alpha", "mips")):
         return False
     state = ctypes.create_string_buffer(b"\x01", 256)
     try:

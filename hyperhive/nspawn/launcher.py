@@ -76,11 +76,12 @@ def _prepare(policy: Policy, name: str, invocation: str) -> list[str]:
     agent = policy.of(name)
     bundle = read_bundle(policy, name)
     limits = effective(bundle.settings.limits, agent.ceilings)
+    unit = f"hyperhive-agent@{name}.service"
+    limited = launch_limits.apply(unit, launch_limits.properties(limits, agent.devices))
     place = settle(policy, name)
     disk_quota = launch_quota.limit(place, limits)
     stage = launch_root.build(policy, name, place)
-    unit = f"hyperhive-agent@{name}.service"
-    launch_limits.apply(unit, launch_limits.properties(limits, agent.devices))
+    limited()
     _record(
         policy,
         name,
