@@ -5,7 +5,8 @@
     ./nix/host/limits.nix
     ./nix/host/nix-options.nix
     ./nix/host/agent-options.nix
-    ./nix/host/assertions.nix
+    ./nix/host/assertions-agents.nix
+    ./nix/host/assertions-system.nix
     ./nix/host/versions.nix
     ./nix/host/config-file.nix
     ./nix/host/policy.nix

@@ -1,4 +1,4 @@
-# Mistakes that can be told from the configuration alone, each with its place and the remedy.
+# Mistakes in what is said of agents and models, each with its place and the remedy.
 { config, lib, options, ... }:
 let
   cfg = config.services.hyperhive;
@@ -48,19 +48,21 @@ let
     ) (lib.subtractLists known (if agent.allowedRecipients == null then [ ] else agent.allowedRecipients));
 
   modelNames = lib.attrNames cfg.models ++ lib.mapAttrsToList (_: model: model.id) cfg.models;
+  # Of each model its names, an alias that is its own id once.
+  distinctNames = lib.concatLists (
+    lib.mapAttrsToList (alias: model: lib.unique [ alias model.id ]) cfg.models
+  );
   model =
     where: name:
     lib.optional (name != null && !lib.elem name modelNames)
       "${where}: `${name}` is not in ${here}.models; add it there, or use one of ${lib.concatStringsSep ", " (lib.attrNames cfg.models)}";
+  hasDefault = options.services.hyperhive.defaultModel.isDefined;
   models = lib.concatLists [
     (lib.optional (cfg.models == { })
       "${here}.models: is empty; name a model, such as ${here}.models.sonnet.id = \"claude-sonnet-5-5\""
     )
-    # Forced only where it has a value, else Nix's own message is the clearer one.
-    (lib.optionals options.services.hyperhive.defaultModel.isDefined (
-      model "${here}.defaultModel" cfg.defaultModel
-    ))
-    (lib.optional (!options.services.hyperhive.defaultModel.isDefined && cfg.models != { })
+    (lib.optionals (hasDefault && cfg.models != { }) (model "${here}.defaultModel" cfg.defaultModel))
+    (lib.optional (!hasDefault && cfg.models != { })
       "${here}.defaultModel: is missing; set it to one of ${lib.concatStringsSep ", " (lib.attrNames cfg.models)}"
     )
     (model "${here}.helperModel" cfg.helperModel)
@@ -68,9 +70,9 @@ let
       where: agent:
       model "${where}.model" agent.model ++ model "${where}.fallbackModel" agent.fallbackModel
     ))
-    (lib.optional (!lib.allUnique (lib.mapAttrsToList (_: it: it.id) cfg.models))
-      "${here}.models: two aliases have the same id; keep one of them, since budgets count by it"
-    )
+    (map (name: "${here}.models: `${name}` is a name of two models; keep one of them, since budgets count by it") (
+      lib.unique (lib.filter (name: lib.count (other: other == name) distinctNames > 1) distinctNames)
+    ))
   ];
 
   limits =
@@ -141,71 +143,6 @@ let
       )
     );
 
-  inherit (cfg) dashboard;
-  taken =
-    lib.optionalAttrs config.services.openssh.enable (
-      lib.listToAttrs (map (port: lib.nameValuePair (toString port) "services.openssh") config.services.openssh.ports)
-    )
-    // lib.optionalAttrs config.services.nginx.enable {
-      ${toString config.services.nginx.defaultHTTPListenPort} = "services.nginx";
-      ${toString config.services.nginx.defaultSSLListenPort} = "services.nginx";
-    };
-  loopback = [
-    "127.0.0.1"
-    "::1"
-    "localhost"
-    "0.0.0.0"
-    "::"
-  ];
-  ports =
-    lib.optional (taken ? ${toString dashboard.port})
-      "${here}.dashboard.port: ${taken.${toString dashboard.port}} listens on ${toString dashboard.port} already; choose another port"
-    ++ lib.optional (dashboard.allowedHosts == [ ] && !lib.elem dashboard.host loopback)
-      "${here}.dashboard.allowedHosts: is missing; list the address of the dashboard as it stands in browsers";
-
-  secrets =
-    lib.concatMap
-      (
-        { where, file }:
-        lib.optional (lib.hasPrefix "${builtins.storeDir}/" (toString file))
-          "${where}: ${toString file} is in the Nix store, where everybody can read it; give the path of a file outside as text, such as \"/run/secrets/hyperhive\""
-      )
-      (
-        [
-          {
-            where = "${here}.credentialFile";
-            file = cfg.credentialFile;
-          }
-        ]
-        ++ lib.optional (dashboard.tokenFile != null) {
-          where = "${here}.dashboard.tokenFile";
-          file = dashboard.tokenFile;
-        }
-      );
-
-  daemon = config.nix.settings;
-  trusted = lib.intersectLists (daemon.trusted-users or [ ]) [
-    "*"
-    "hyperhive"
-    "@hyperhive"
-    "hyperhive-build"
-    "@hyperhive-build"
-  ];
-  nix =
-    lib.optional (!config.nix.enable) "nix.enable: agents are built with Nix; set it to true"
-    ++ lib.optional (
-      (daemon.sandbox or true) != true
-    ) "nix.settings.sandbox: builds of agents could read the host's files; set it to true"
-    ++ lib.optional (trusted != [ ])
-      "nix.settings.trusted-users: `${lib.head trusted}` makes who builds agents as good as root; take it out"
-    ++ lib.optional (
-      lib.intersectLists (daemon.allowed-users or [ "*" ]) [
-        "*"
-        "hyperhive-build"
-        "@hyperhive-build"
-      ] == [ ]
-    ) "nix.settings.allowed-users: agents cannot be built; add \"hyperhive-build\"";
-
   problems = lib.concatLists [
     names
     models
@@ -214,9 +151,6 @@ let
     (ofGroups limits)
     (ofGroups modules)
     (ofGroups binds)
-    ports
-    secrets
-    nix
   ];
 in
 {
