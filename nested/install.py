@@ -56,7 +56,7 @@ def main(clone: Path, python: str, *shown: str) -> None:
     copy(packaging / "tmpfiles/hyperhive.conf", "/etc/tmpfiles.d/hyperhive.conf")
     copy(packaging / "sysusers/hyperhive.conf", "/etc/sysusers.d/hyperhive.conf")
     copy(packaging / "journald/hyperhive.conf", "/etc/systemd/journald@hyperhive.conf")
-    has_nix = nix.DAEMON.exists()
+    has_nix = nix.DAEMON.exists() and not stays  # its settings are for a host to throw away
     if has_nix:
         nix.prepare(clone)
     store = [str(nix.STORE)] if has_nix else []

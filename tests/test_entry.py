@@ -33,7 +33,7 @@ def told(entry: Path, *arguments: str) -> str:
 @pytest.mark.parametrize(
     "arguments",
     ["--help", "-h", "help", "test --help", "test tests/hive -x -h", "check --help", "bench --help"]
-    + ["host --help", "host -h"],
+    + ["host --help", "host -h", "install --help"],
 )
 def test_help_comes_before_any_set_up(alone: Path, arguments: str) -> None:
     assert told(alone, *arguments.split()).startswith("Usage: ./hive VERB")
