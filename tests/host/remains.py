@@ -35,7 +35,7 @@ def remains(hive: Hosted) -> Remains:
     machines = {name.removeprefix("h-") for name in hive.machines()}
     odd = [f"trash: {name}" for name in trash]
     odd += [f"hidden: {name}" for name in launched | kept if name.startswith(".")]
-    odd += _mounts(hive) + _units(hive, machines) + _containers(hive, machines)
+    odd += _mounts(hive) + units_left(hive, machines, kept) + _containers(hive, machines)
     odd += _limits(hive, kept | launched)
     if hive.host.run(["flock", "--nonblock", f"{STATE}/agents", "true"], check=False).returncode:
         odd.append("a lock")
@@ -62,15 +62,18 @@ def _mounts(hive: Hosted) -> list[str]:
     return [f"mount: {p}" for p in points if p.startswith((f"{RUN}/", f"{STATE}/agents"))]
 
 
-def _units(hive: Hosted, machines: Iterable[str]) -> list[str]:
-    """A run that failed leaves its unit behind, which says how; all others run."""
+def units_left(hive: Hosted, machines: Iterable[str], kept: Iterable[str] = ()) -> list[str]:
+    """Loaded units that should not be: each is of a machine, or says how the last run failed."""
     show = ["systemctl", "list-units", "--all", "--plain", "--no-legend", *UNITS]
     rows = [line.split() for line in hive.host.run(show).stdout.splitlines()]
-    right = {f"hyperhive-agent@{name}.service" for name in machines}
-    odd = [
-        row for row in rows if row[2] != "failed" and (row[0] not in right or row[3] != "running")
-    ]
+    right = {(_unit(name), "running") for name in machines}
+    right |= {(_unit(name), "failed") for name in kept}
+    odd = [row for row in rows if (row[0], row[3]) not in right]
     return [f"unit: {' '.join(row[:4])}" for row in odd]
+
+
+def _unit(name: str) -> str:
+    return f"hyperhive-agent@{name}.service"
 
 
 def _containers(hive: Hosted, machines: Iterable[str]) -> list[str]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ import pytest
 from hyperhive.admin.client import AdminClient
 from nested.host import NestedHost
 from tests.host.hosted import STATE, Hosted, hosted, linked, start
-from tests.host.watching import Event, Watch, of, told, view, watching
+from tests.host.remains import units_left
+from tests.host.watching import Event, Watch, of, operations_over, told, view, watching
 from tests.support.wait import wait_for
 
 QUICK = {
@@ -124,24 +126,32 @@ def test_memory_that_runs_out(hive: Hosted) -> None:
     assert hive.unit("alice", "Result")["Result"] == "oom-kill"
 
 
-async def test_an_end_while_the_service_is_away(hive: Hosted) -> None:
+@pytest.mark.parametrize("what", ["nspawn is killed", "it powers itself off"])
+async def test_an_end_while_the_service_is_away(hive: Hosted, what: str) -> None:
+    cause = CAUSES[what]
     async with hive.admin() as client:
         await start(client, "alice")
         before = hive.unit("alice", "InvocationID")
         last = (await client.call("status"))["last_event"]
     for _ in range(2):  # what is told once is not told again
         hive.stop()
-        kill_nspawn(hive)
-        await wait_for(lambda: hive.unit("alice", "ActiveState")["ActiveState"] == "failed", 10.0)
+        cause.act(hive)
+        await wait_for(partial(is_over, hive), 20.0, "the end")
         hive.start()
         async with hive.admin() as client, watching(client, last) as watch:
             crash = await watch.first(lambda event: of(event, "alice", "crash"))
-            ends = [crash["data"][fact] for fact in ("reason", "exit", "invocation")]
-            assert ends == ["killed", -9, before["InvocationID"]]
+            facts = crash["data"]
+            assert (facts["reason"], facts["invocation"]) == (cause.reason, before["InvocationID"])
+            assert facts["exit"] in cause.exits
             await watch.first(lambda event: told(event, "manager", "container_crash"))
             await again(client, hive, before)
+            assert len([e for e in watch.events if of(e, "alice", "crash")]) == 1
             before = hive.unit("alice", "InvocationID")
             last = (await client.call("status"))["last_event"]
+
+
+def is_over(hive: Hosted) -> bool:
+    return hive.unit("alice", "ActiveState")["ActiveState"] in ("inactive", "failed")
 
 
 # --- starts that fail ---
@@ -210,6 +220,54 @@ async def test_a_start_that_never_is_ready(hive: Hosted) -> None:
         await wait_for(lambda: "h-dora" not in hive.machines(), 20.0, "no machine")
 
 
+async def test_no_unit_is_left_of_a_purged_agent(hive: Hosted) -> None:
+    bundle(hive, "zoe", "/opt/hyperhive/bundles/gone")
+    async with hive.admin() as client, watching(client) as watch:
+        await client.call("spawn", name="zoe")
+        await client.call("start", name="zoe")
+        await watch.first(lambda event: of(event, "zoe", "crash"))
+        await client.call("kill", name="zoe")
+        await operations_over(client, 20.0)
+        assert hive.unit("zoe", "ActiveState")["ActiveState"] == "failed"
+        await client.call("destroy", name="zoe", purge=True)
+        await operations_over(client, 20.0)
+    left = units_left(hive, hive.machines())
+    assert [unit for unit in left if "@zoe" in unit] == []
+
+
+async def test_a_harness_that_hangs_before_its_first_word(nested: NestedHost) -> None:
+    agents = {"alice": {"settings": {"healthTimeout": 5}}}
+    with hosted(nested, agents, runtime=QUICK) as hive:
+        async with hive.admin() as client, watching(client) as watch:
+            run = await hang_at_start(client, hive)
+            crash = await watch.first(lambda event: of(event, "alice", "crash"), 30.0)
+            assert (crash["data"]["reason"], crash["data"]["invocation"]) == ("start_timeout", run)
+            why = await wait_for(lambda: problem(client, "alice"), 10.0, "a problem")
+            assert why == "no word from its harness within 5 s; see its log"
+            mail = await watch.first(lambda event: told(event, "manager", "container_crash"))
+            body = told(mail, "manager", "container_crash")
+            assert body is not None
+            assert (body["reason"], body["note"]) == ("start_timeout", why)
+            await wait_for(lambda: linked(client, "alice"), 60.0, "another run, which answers")
+
+            async def fine() -> bool:
+                return await problem(client, "alice") == ""
+
+            await wait_for(fine, 30.0, "no problem")
+            assert len([e for e in watch.events if of(e, "alice", "crash")]) == 1
+
+
+async def hang_at_start(client: AdminClient, hive: Hosted) -> str:
+    """Stops alice's harness (SIGSTOP) before it has a link; returns the invocation."""
+    stop = ["systemctl", "kill", "--signal=STOP", "hyperhive-harness"]
+    await client.call("start", name="alice")
+    await wait_for(lambda: "h-alice" in hive.machines(), 20.0, "the machine")
+    while hive.host.run(hive.inside("alice", stop), check=False).returncode:
+        pass  # not begun yet
+    assert not await linked(client, "alice")
+    return hive.unit("alice", "InvocationID")["InvocationID"]
+
+
 # --- again and again ---
 
 
@@ -230,6 +288,8 @@ async def test_crashes_slow_it_down_and_put_it_aside(nested: NestedHost) -> None
             assert "5 crashes" in await problem(client, "alice")
             assert hive.machines() == set()
             await start(client, "alice")
+            assert not await quarantined(client)
+            await crash(hive, watch, 1)  # the count begins anew
             assert not await quarantined(client)
 
 

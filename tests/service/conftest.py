@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -55,17 +56,19 @@ def upstream() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def swarm_of(upstream: str) -> Iterator[Swarm]:
-    """A running service, whose agents are not started."""
+def swarm_of(upstream: str, **settings: Any) -> Iterator[Swarm]:
+    """A running service, whose agents have these settings and are not started."""
+    agent: dict[str, Any] = copy.deepcopy(AGENT)
+    agent["settings"].update(settings)
     with short_directory() as root:
         options: dict[str, Any] = {
             "models": MODELS,
             "defaultModel": "large",
             "helperModel": "small",
             "upstream": upstream,
-            "manager": AGENT,
-            "agents": dict.fromkeys(NAMES, AGENT),
-            "agentDefaults": AGENT,
+            "manager": agent,
+            "agents": dict.fromkeys(NAMES, agent),
+            "agentDefaults": agent,
             "runtime": {"restartDelaySeconds": 0.05, "crashLimit": 3},
         }
         made = Swarm(root, ("manager", *NAMES), config=options)
