@@ -60,6 +60,7 @@ Environment=HOME=/home/agent LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
 Environment=PATH=/usr/local/bin:/usr/bin:/bin
 UMask=0077
 StandardOutput=journal+console
+SyslogIdentifier=hyperhive-harness
 TimeoutStopSec=5
 """
 MASKED = (
@@ -74,6 +75,8 @@ MASKED = (
     "systemd-machine-id-commit.service systemd-pcrphase-sysinit.service systemd-pcrphase.service "
     "systemd-remount-fs.service tmp.mount"
 ).split()
+GENERATORS = Path("/usr/lib/systemd/system-generators")
+"""They make units of what a machine has: disks, terminals, scripts. No container has any."""
 
 
 def make_skeleton(skeleton: Path, python: str, shown: Sequence[str]) -> None:
@@ -101,6 +104,9 @@ def make_skeleton(skeleton: Path, python: str, shown: Sequence[str]) -> None:
     (units / "default.target").symlink_to("agent.target")
     for name in MASKED:
         (units / name).symlink_to("/dev/null")
+    (etc / "systemd/system-generators").mkdir()
+    for generator in GENERATORS.glob("*"):
+        (etc / "systemd/system-generators" / generator.name).symlink_to("/dev/null")
 
 
 def make_bundle(bundle: Path) -> None:

@@ -1,4 +1,4 @@
-"""What agents wrote: the last lines of their unit in the journal namespace that is theirs."""
+"""What an agent wrote: the last lines of its unit in the journal namespace that is its own."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ from collections.abc import Sequence
 
 from hyperhive.nspawn.units import agent_unit
 from hyperhive.protocol.errors import Unavailable
+from hyperhive.protocol.model import check_name
 
-NAMESPACE = "hyperhive"
 SECONDS = 10.0
 LIMIT = 512 * 1024
 """Bytes of which the newest lines are taken."""
+
+
+def namespace(agent: str) -> str:
+    """The journal namespace of its unit (`LogNamespace=`, systemd.exec(5))."""
+    return f"hyperhive-{check_name(agent)}"
 
 
 async def logs(agent: str, lines: int, program: str = "journalctl") -> Sequence[str]:
@@ -20,8 +25,9 @@ async def logs(agent: str, lines: int, program: str = "journalctl") -> Sequence[
 
     journalctl shows what cannot be printed as a number of bytes.
     """
+    unit, space = agent_unit(agent), namespace(agent)
     argv = (
-        *(program, f"--namespace={NAMESPACE}", f"--unit={agent_unit(agent)}", f"--lines={lines}"),
+        *(program, f"--namespace={space}", f"--unit={unit}", f"--lines={lines}"),
         *("--output=short-iso", "--reverse", "--no-hostname", "--no-pager", "--quiet"),
     )
     try:
@@ -36,7 +42,7 @@ async def logs(agent: str, lines: int, program: str = "journalctl") -> Sequence[
         raise Unavailable(f"the journal cannot be read: {program}: {error.strerror}") from None
     try:
         async with asyncio.timeout(SECONDS):
-            newest_first = await _read(process)
+            newest_first = await _read(process, space)
     except TimeoutError:
         raise Unavailable(f"{program} did not answer within {SECONDS:g} s") from None
     finally:
@@ -44,7 +50,7 @@ async def logs(agent: str, lines: int, program: str = "journalctl") -> Sequence[
     return newest_first[::-1]
 
 
-async def _read(process: asyncio.subprocess.Process) -> list[str]:
+async def _read(process: asyncio.subprocess.Process, space: str) -> list[str]:
     assert process.stdout is not None
     found = bytearray()
     while len(found) <= LIMIT and (part := await process.stdout.read(LIMIT)):
@@ -57,7 +63,7 @@ async def _read(process: asyncio.subprocess.Process) -> list[str]:
     if status:
         raise Unavailable(
             f"journalctl ended with exit status {status}; check that the service may read the "
-            f"journal of namespace {NAMESPACE}"
+            f"journal of namespace {space}"
         )
     return [] if lines == [""] else lines
 

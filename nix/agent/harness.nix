@@ -60,6 +60,7 @@ in
       ExecStart = "${lib.getExe harness} run";
       UMask = "0077";
       StandardOutput = "journal+console";
+      SyslogIdentifier = "hyperhive-harness";
       TimeoutStopSec = 5;
     };
   };

@@ -166,7 +166,7 @@ def test_a_refusal_is_seen_at_the_unit_and_leaves_nothing(agents: Agents) -> Non
     shown = agents.show("ada", "ActiveState", "ExecMainStatus")
     assert shown == ["failed", str(Exit.BUNDLE_OUTSIDE.value)]
     log = agents.host.run(
-        ["journalctl", "--namespace=hyperhive", "--unit=hyperhive-agent@ada", "--output=cat"]
+        ["journalctl", "--namespace=hyperhive-ada", "--unit=hyperhive-agent@ada", "--output=cat"]
     ).stdout
     assert "launcher: the bundle '/etc' is not below /opt/hyperhive/bundles" in log
     assert "h-ada" not in agents.host.run(["machinectl", "list"]).stdout

@@ -29,7 +29,7 @@ async def test_lines_come_oldest_first(tmp_path: Path) -> None:
 async def test_what_is_asked_for(tmp_path: Path) -> None:
     found = program(tmp_path, 'print(*sys.argv[1:], sep="\\n")')
     asked = await journal.logs("alice", 12, found)
-    wanted = {"--namespace=hyperhive", "--unit=hyperhive-agent@alice.service", "--lines=12"}
+    wanted = {"--namespace=hyperhive-alice", "--unit=hyperhive-agent@alice.service", "--lines=12"}
     assert wanted < set(asked)
 
 
@@ -55,7 +55,7 @@ async def test_it_is_not_waited_for_without_end(
 
 
 async def test_a_journal_that_may_not_be_read(tmp_path: Path) -> None:
-    with pytest.raises(Unavailable, match=r"exit status 3.*namespace hyperhive"):
+    with pytest.raises(Unavailable, match=r"exit status 3.*namespace hyperhive-alice"):
         await journal.logs("alice", 10, program(tmp_path, "sys.exit(3)"))
 
 
