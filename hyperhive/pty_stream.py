@@ -34,6 +34,10 @@ class PtyStream:
         self._writing: asyncio.Future[None] | None = None
         self._over = False
         self._closed = False
+        self._gone = asyncio.Event()
+        self._hung_up = select.epoll()
+        self._hung_up.register(fd, 0)  # to hear of nothing but hang-ups (epoll_ctl(2))
+        self._loop.add_reader(self._hung_up.fileno(), self._see_end)
         self._closing: asyncio.Task[None] | None = None
 
     async def read(self) -> bytes:
@@ -87,6 +91,15 @@ class PtyStream:
         poll.register(self._fd, 0)
         return bool(poll.poll(0))
 
+    async def over(self) -> None:
+        """Returns at the end of the shell, also while nobody reads what it wrote before."""
+        await self._gone.wait()
+
+    def _see_end(self) -> None:
+        """The other side is open nowhere any more. What was written there can still be read."""
+        self._loop.remove_reader(self._hung_up.fileno())
+        self._gone.set()
+
     def resize(self, rows: int, columns: int) -> None:
         """Programs in the terminal see SIGWINCH. Nothing once it is closed."""
         if not self._closed:
@@ -95,6 +108,7 @@ class PtyStream:
     def end(self) -> None:
         """The shell has ended: what it wrote is still read, what its children may write is not."""
         self._over = True
+        self._gone.set()
         if self._reading is not None:
             _settle(self._reading)
 
@@ -102,6 +116,8 @@ class PtyStream:
         """Hangs up, and waits until its descriptor is gone. Repeatable."""
         if not self._closed:
             self._closed = True
+            self._see_end()
+            self._hung_up.close()
             for waiting in (self._reading, self._writing):
                 if waiting is not None:
                     _settle(waiting)

@@ -38,6 +38,9 @@ T = TypeVar("T")
 def order_of(request: web.Request) -> Open:
     """What the query asks for. Raises InvalidField."""
     query: dict[str, object] = dict(request.query)
+    if len(query) < len(request.query):
+        name = next(name for name in query if len(request.query.getall(name)) > 1)
+        raise InvalidField(name, "is given more than once")
     for name in ("rows", "columns"):
         text = request.query.get(name)
         if text is not None:
@@ -134,13 +137,14 @@ class _Connection:
             asyncio.create_task(_returning(self._show(), (ENDED, "the shell has ended"))),
             self._receiving,
             asyncio.create_task(_ordered(until)),
+            asyncio.create_task(_returning(self._wait(), (ENDED, "the shell has ended"))),
         ]
         typing = asyncio.create_task(self._type())
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             return next(task for task in tasks if task.done()).result()
         finally:
-            await _cancelled(tasks[0], tasks[2], typing)
+            await _cancelled(tasks[0], *tasks[2:], typing)
 
     async def end(self) -> None:
         await _cancelled(self._receiving)
@@ -157,6 +161,11 @@ class _Connection:
                 self._shown.left -= len(data)
                 await self._socket.send_bytes(data)
 
+    async def _wait(self) -> None:
+        """A viewer that acknowledges nothing keeps no terminal that has ended."""
+        await self._terminal.over()
+        await asyncio.sleep(SEEN_SECONDS)
+
     async def _seen(self) -> None:
         """Closing a connection that has more to be read resets it, and its last words are lost."""
         with suppress(TimeoutError):
@@ -168,7 +177,7 @@ class _Connection:
             if message.type is WSMsgType.BINARY:
                 self._take(message.data)
             elif message.type is WSMsgType.TEXT:
-                self._obey(parse(Control, loads(message.data.encode())))
+                self._obey(_control(message.data))
 
     def _take(self, data: bytes) -> None:
         if len(self._typed) + len(data) > WINDOW:
@@ -192,6 +201,14 @@ class _Connection:
                     await self._terminal.write(data)
                     del self._typed[: len(data)]
                     await self._socket.send_str(dumps({"ack": len(data)}))
+
+
+def _control(text: str) -> Control:
+    """Raises InvalidField, InvalidFrame."""
+    said = loads(text)
+    if not isinstance(said, dict):
+        raise InvalidField("control frame", "must be a JSON object with `ack` or `resize`")
+    return parse(Control, said)
 
 
 async def _cancelled(*tasks: asyncio.Task[Any]) -> None:

@@ -19,7 +19,12 @@ from hyperhive.harness.prompt import Places
 from hyperhive.harness.relay import Relay
 from hyperhive.harness.requests import SERVER_NAME
 from hyperhive.harness.selfcheck import SelfChecker
-from hyperhive.harness.session_options import SessionOptions, claude_environment
+from hyperhive.harness.session_options import (
+    SessionOptions,
+    claude_environment,
+    proxy_environment,
+)
+from hyperhive.harness.shell_environment import told_to_shells
 from hyperhive.harness.turns import TurnLoop
 from hyperhive.protocol.answers import Welcome
 
@@ -47,9 +52,10 @@ async def work(options: Options, link: Link, orders: Orders, welcome: Welcome) -
             agent = _agent(options, link, orders, welcome, urls, Path(scratch))
             places = (options.state, options.home, options.workspace)
             try:
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(SelfChecker(link, orders, agent, places).run())
-                    tasks.create_task(TurnLoop(link, orders, agent, options).run())
+                with told_to_shells(options.state, proxy_environment(urls.egress)):
+                    async with asyncio.TaskGroup() as tasks:
+                        tasks.create_task(SelfChecker(link, orders, agent, places).run())
+                        tasks.create_task(TurnLoop(link, orders, agent, options).run())
             finally:
                 async with asyncio.timeout(CLOSE_SECONDS):
                     await agent.release()

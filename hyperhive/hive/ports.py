@@ -135,6 +135,9 @@ class Terminal(Protocol):
     async def write(self, data: bytes) -> None:
         """Waits until the terminal has taken all of it. Raises Unavailable at its end."""
 
+    async def over(self) -> None:
+        """Returns at its end, also while nobody reads what was written before."""
+
     def resize(self, rows: int, columns: int) -> None: ...
 
     async def close(self) -> None:

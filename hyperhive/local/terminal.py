@@ -18,6 +18,7 @@ from hyperhive.local.directories import Place
 from hyperhive.local.processes import Process, end_all
 from hyperhive.local.reach import check_reach
 from hyperhive.protocol.errors import Unavailable
+from hyperhive.protocol.terminal import SHELL_ENVIRONMENT
 from hyperhive.pty_stream import PtyStream, window
 
 log = logging.getLogger(__name__)
@@ -28,12 +29,14 @@ GRACE = 0.5
 _IUTF8 = 0o40000
 """Erasing takes whole characters (termios(3)); Python does not name it."""
 
-# The terminal becomes the session's own before the shell runs in it (ioctl_tty(2)).
+# The terminal becomes the session's own before the shell runs in it (ioctl_tty(2)), with what the
+# harness tells the agent's shells.
 _TAKE_TERMINAL = """
 import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.argv[1], sys.argv[1:])
+os.execv("/bin/sh", ["sh", "-c", sys.argv[1], *sys.argv[2:]])
 """
+_SHELL = 'test ! -r "$1" || . "$1"; exec "$0" -i'
 
 
 def open_terminal(agent: str, place: Place, rows: int, columns: int) -> PtyStream:
@@ -70,8 +73,9 @@ def _spawn(shell: str, place: Place, slave: int) -> subprocess.Popen[bytes]:
     if own_user is not None:
         for path in (Path(sys.executable), Path(shell), place.workspace):
             check_reach(path, place.uid)
+    take = (sys.executable, "-I", "-S", "-c", _TAKE_TERMINAL)
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", _TAKE_TERMINAL, shell, "-i"],
+        [*take, _SHELL, shell, str(place.state / SHELL_ENVIRONMENT)],
         stdin=slave,
         stdout=slave,
         stderr=slave,

@@ -9,17 +9,29 @@ from hyperhive.hive.ports import Invocation, Terminal, TerminalUser
 from hyperhive.nspawn.failures import NoAnswer
 from hyperhive.nspawn.jobs import SYSTEMD, read_property, unit_path
 from hyperhive.nspawn.lasting import LastingBus
+from hyperhive.nspawn.launch_policy import STATE
 from hyperhive.nspawn.machines import MANAGER, machine_name
 from hyperhive.nspawn.units import agent_unit
 from hyperhive.protocol.errors import Unavailable
+from hyperhive.protocol.terminal import SHELL_ENVIRONMENT
 from hyperhive.pty_stream import PtyStream
 
 OPEN_SECONDS = 8.0
 DEAF_SECONDS = 100.0
 """machined waits 90 s for a container that does not answer, and meanwhile for nothing else."""
-_LOGIN = 'cd /workspace 2>/dev/null; exec "${SHELL:-/bin/sh}" -l'
-_SHELL: tuple[str, list[str]] = ("/bin/sh", ["sh", "-c", _LOGIN])
-"""A login shell of the user, and where the agent works; on every kind of system."""
+_LOGIN = """\
+trap : INT QUIT TSTP
+cd /workspace 2>/dev/null
+"${SHELL:-/bin/sh}" -l
+exit $?
+"""
+"""A login shell of the user, and where the agent works; on every kind of system.
+
+The one that runs this stays, as the leader of the session: a hang-up ends it, whatever the login
+shell does about that, and with it the unit that machined made, and all that is left in there.
+"""
+_AS_AGENT = f"test ! -r {STATE}/{SHELL_ENVIRONMENT} || . {STATE}/{SHELL_ENVIRONMENT}\n"
+"""What its harness tells its shells. Not for root, who obeys nothing that the agent can write."""
 _ENVIRONMENT = ["TERM=xterm-256color", "COLORTERM=truecolor"]
 
 
@@ -56,7 +68,8 @@ class Shells:
         return terminal
 
     async def _ask(self, agent: str, user: TerminalUser) -> list[int]:
-        wanted = (machine_name(agent), user, *_SHELL, _ENVIRONMENT)
+        script = _LOGIN if user == "root" else _AS_AGENT + _LOGIN
+        wanted = (machine_name(agent), user, "/bin/sh", ["sh", "-c", script], _ENVIRONMENT)
         async with asyncio.timeout(OPEN_SECONDS):
             _, descriptors = await self._bus.call_for_descriptors(
                 MANAGER, "OpenMachineShell", ("(sssasas)", wanted), "(hs)", OPEN_SECONDS

@@ -23,6 +23,9 @@ REFUSED = 4000
 MAX_REASON = 123
 """Bytes of a close reason (RFC 6455, 5.5)."""
 
+SHELL_ENVIRONMENT = "shell-environment"
+"""In the agent's state directory: exports in sh(1)'s language for its shells, by its harness."""
+
 _Side = Annotated[int, Range(1, 1_000)]
 
 

@@ -36,6 +36,7 @@ class Driver:
 
     def __init__(self, runtime: NspawnRuntime) -> None:
         self._runtime = runtime
+        self._shells: list[Terminal] = []
         runtime.subscribe(self._ended)
 
     def _ended(self, ended: Ended) -> None:
@@ -82,6 +83,20 @@ class Driver:
             return await read_to(terminal, "end\r\n")
         finally:
             await terminal.close()
+
+    async def open_shell(self, name: str, user: Any, command: str) -> int:
+        """A terminal that stays open, in which it runs; its number is for `close_shell`."""
+        terminal = await self._runtime.open_terminal(name, user, 30, 100)
+        self._shells.append(terminal)
+        await read_to(terminal, r"[$#] $")
+        await terminal.write(f"{command}\n".encode())
+        return len(self._shells) - 1
+
+    async def close_shell(self, number: int) -> None:
+        await self._shells[number].close()
+
+    async def over(self, number: int) -> None:
+        await self._shells[number].over()
 
     async def shell_to_its_end(self, name: str) -> str:
         terminal = await self._runtime.open_terminal(name, "agent", 30, 100)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,6 +13,7 @@ from tests.host.driving import Driven, Refused, driven
 from tests.host.hosted import Hosted
 from tests.support.wait import wait_for
 
+HARNESS = f"{sys.executable} -I -m hyperhive.harness run"
 ALICE = "hyperhive-agent@alice.service"
 
 
@@ -49,6 +52,46 @@ async def test_closing_hangs_up_what_ran_in_it(adapter: Driven, nested: NestedHo
     await adapter.call("shell", "alice", "agent", "sleep 4242 & disown")
     find = ["pgrep", "--full", "--exact", "sleep 4242"]
     await wait_for(lambda: not nested.run(find, check=False).stdout, 10, "its end")
+
+
+DEAF = "trap '' HUP TERM INT; (setsid sleep 4243 &); sleep 4243; sleep 4243"
+
+
+@pytest.mark.parametrize("user", ["agent", "root"])
+async def test_closing_ends_a_shell_that_ignores_it_and_no_other(
+    adapter: Driven, nested: NestedHost, user: str
+) -> None:
+    def pids(command: str) -> list[str]:
+        find = ["pgrep", "--full", "--exact", command]
+        return nested.run(find, check=False).stdout.split()
+
+    harness = pids(HARNESS)
+    deaf, other = [
+        await adapter.call("open_shell", "alice", user, command) for command in (DEAF, "sleep 4244")
+    ]
+    await wait_for(lambda: len(pids("sleep 4243")) == 2 and pids("sleep 4244"), 10, "both")
+    await adapter.call("close_shell", deaf)
+    await wait_for(lambda: not pids("sleep 4243"), 5, "its end")
+    assert len(pids("sleep 4244")) == 1
+    assert pids(HARNESS) == harness != []
+    await adapter.call("close_shell", other)
+    await wait_for(lambda: not pids("sleep 4244"), 5, "its end")
+
+
+async def test_keys_are_the_shells(adapter: Driven) -> None:
+    """Also those that would end what started it."""
+    keys = "kill -INT $PPID; kill -QUIT $PPID; kill -TSTP $PPID"
+    shown = await adapter.call("shell", "alice", "agent", f"{keys}; echo st''ill here")
+    assert "still here" in shown
+
+
+async def test_the_end_of_the_agent_is_that_of_its_terminals(adapter: Driven) -> None:
+    """Also where nobody reads what they wrote."""
+    shell = await adapter.call("open_shell", "alice", "agent", "yes")
+    ended = asyncio.create_task(adapter.call("over", shell))
+    await adapter.call("stop", "alice")
+    await asyncio.wait_for(ended, 5)
+    await adapter.call("close_shell", shell)
 
 
 @pytest.mark.parametrize("user", ["hyperhive", "nobody"])

@@ -13,6 +13,7 @@ from hyperhive.nspawn.lasting import LastingBus
 from hyperhive.nspawn.machines import Machines
 from hyperhive.nspawn.shell import Shells
 from hyperhive.protocol.errors import InvalidField, Unavailable
+from hyperhive.protocol.terminal import SHELL_ENVIRONMENT
 from tests.nspawn.private_bus import ALICE, Control, open_descriptors
 from tests.nspawn.test_units import HOSTILE
 from tests.support.wait import let_time_pass, wait_for
@@ -33,8 +34,18 @@ async def test_a_terminal_is_opened_and_closed(shells: Shells, control: Control)
     await terminal.close()
     await wait_for(lambda: open_descriptors() <= before)
     (call,) = await control.calls("OpenMachineShell")
-    assert call.startswith("OpenMachineShell h-alice agent /bin/sh ['sh', '-c', 'cd /workspace")
+    assert call.startswith("OpenMachineShell h-alice agent /bin/sh ['sh', '-c', ")
     assert call.endswith("['TERM=xterm-256color', 'COLORTERM=truecolor']")
+
+
+async def test_root_obeys_nothing_that_the_agent_can_write(
+    shells: Shells, control: Control
+) -> None:
+    for user in ("agent", "root"):
+        await (await shells.open(RUN, user, 24, 80)).close()
+    as_agent, as_root = await control.calls("OpenMachineShell")
+    assert f"/state/{SHELL_ENVIRONMENT}" in as_agent
+    assert "/state" not in as_root
 
 
 @pytest.mark.parametrize("how", ["none", "two"])
