@@ -32,8 +32,11 @@ def told(entry: Path, *arguments: str) -> str:
 
 @pytest.mark.parametrize(
     "arguments",
-    ["--help", "-h", "help", "test --help", "test tests/hive -x -h", "check --help", "bench --help"]
-    + ["host --help", "host -h", "install --help"],
+    [
+        *("--help", "-h", "help"),
+        *("test --help", "test tests/hive -x -h", "check --help", "bench --help"),
+        *("host --help", "host -h", "install --help"),
+    ],
 )
 def test_help_comes_before_any_set_up(alone: Path, arguments: str) -> None:
     assert told(alone, *arguments.split()).startswith("Usage: ./hive VERB")
