@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from hyperhive.dashboard import actions, entry, guard, live, pages, render, security, terminal
+from hyperhive.dashboard import (
+    actions,
+    deploy_actions,
+    deploy_pages,
+    entry,
+    guard,
+    live,
+    pages,
+    render,
+    security,
+    terminal,
+)
 from hyperhive.dashboard.answers import errors
 from hyperhive.dashboard.assets import static
 from hyperhive.dashboard.forms import MAX_FORM
@@ -35,6 +46,9 @@ def make_app(hive: Hive, options: DashboardOptions) -> web.Application:
             web.get("/api/state", pages.api_state),
             web.get("/approvals/{id}", pages.approval),
             web.get("/audit", pages.audit),
+            web.get("/deploys/{id}", deploy_pages.deploy),
+            web.get("/deploys/{id}/log", deploy_pages.log),
+            web.get("/deploys/{id}/log.txt", deploy_pages.whole_log),
             web.get("/events", live.events, allow_head=False),
             web.get("/healthz", pages.healthz),
             web.get("/login", pages.login),
@@ -44,6 +58,7 @@ def make_app(hive: Hive, options: DashboardOptions) -> web.Application:
             web.post("/login", entry.login),
             web.post("/logout", entry.logout),
             *(web.post(path, handler) for path, handler in actions.POSTS),
+            *(web.post(path, handler) for path, handler in deploy_actions.POSTS),
         ]
     )
     return app

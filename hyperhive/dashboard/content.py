@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from hyperhive.dashboard.text import system_facts
+from hyperhive.hive.deploy_views import deploy_view
 from hyperhive.hive.hive import Hive
 from hyperhive.hive.ports import Transaction
 from hyperhive.hive.records import OPERATOR_ID, Agent, Delivery, DeliveryState, Event
@@ -41,6 +42,7 @@ def swarm(hive: Hive, tx: Transaction) -> Content:
         "counts": counts(tx),
         "agents": [views.agent(tx, a) for a in tx.agents.all()],
         "absent": hive.declarations.absent(tx),
+        "queue": queue(hive, tx),
         "questions": [q for q in opened if q["target"] == "operator"],
         "peer_questions": [q for q in opened if q["target"] != "operator"],
         "resolved_questions": resolved[:RESOLVED],
@@ -58,9 +60,16 @@ def agent(hive: Hive, tx: Transaction, name: str) -> Content:
         "after": tx.events.last(),
         "counts": counts(tx),
         "agent": hive.views.agent_details(tx, found),
+        "runs": _runs(tx, found),
         "log": turn_log(tx, name, 0),
         "inbox": letters(tx.messages.inbox(found.id, limit=AGENT_INBOX)),
     }
+
+
+def _runs(tx: Transaction, of: Agent) -> Content | None:
+    """The deploy that its next start is from."""
+    found = tx.deploys.get(of.deploy) if of.deploy is not None else None
+    return deploy_view(found) if found else None
 
 
 def turn_log(tx: Transaction, name: str, after: int) -> list[Content]:
@@ -106,11 +115,37 @@ def approval(hive: Hive, tx: Transaction, approval_id: int) -> Content:
     if found is None:
         raise NotFound(f"there is no approval {approval_id}")
     subject = tx.agents.get(found.agent_id) if found.agent_id else None
+    deploys = tx.deploys.recent(found.agent_id) if found.agent_id else []
     return {
         "after": tx.events.last(),
         "counts": counts(tx),
         "approval": approval_view(found),
         "subject": hive.views.agent(tx, subject) if subject else None,
+        "deploy": next((deploy_view(d) for d in deploys if d.approval_id == found.id), None),
+    }
+
+
+def queue(hive: Hive, tx: Transaction) -> list[Content]:
+    """What is being deployed, then what waits in the order of its turn."""
+    parts = hive.deploying
+    return [deploy_view(d) for d in parts.deploys.queue(tx)] if parts else []
+
+
+def deploy(hive: Hive, tx: Transaction, deploy_id: int) -> Content:
+    """`position` is its place in the queue, from 0; `subject` the agent that it is of, while there
+    is that agent. Raises NotFound."""
+    found = tx.deploys.get(deploy_id)
+    if found is None:
+        raise NotFound(f"there is no deploy {deploy_id}")
+    subject = tx.agents.get(found.agent_id)
+    there = subject is not None and subject.state != "purged"
+    places = {waiting["id"]: place for place, waiting in enumerate(queue(hive, tx))}
+    return {
+        "after": tx.events.last(),
+        "counts": counts(tx),
+        "deploy": deploy_view(found),
+        "position": places.get(deploy_id),
+        "subject": hive.views.agent_details(tx, subject) if subject and there else None,
     }
 
 

@@ -78,6 +78,13 @@ class Destroy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rollback:
+    """`to` is a deploy that came up: what it ran shall run again."""
+
+    to: Annotated[str, Text(max=15, pattern="[0-9]+", problem="must be the number of a deploy")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """Empty takes the override back."""
 

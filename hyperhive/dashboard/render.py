@@ -91,6 +91,7 @@ def setup(app: web.Application) -> None:
         new_key=new_key,
         warnings=_warnings(app, assets),
         runtime_kind=app[OPTIONS].runtime_kind,
+        builds=app[HIVE].deploying is not None,
         version=__version__,
     )
 

@@ -115,17 +115,18 @@ def cut(text: str) -> str:
 
 
 _TONES = {
-    "bad": "crashed dead expired failed lost quarantined undeliverable unhealthy",
-    "busy": "approved checking leased open running working",
+    "bad": "crashed dead expired failed lost not_built quarantined undeliverable unhealthy",
+    "busy": "approved building checking evaluating leased open running working",
     "good": "acked answered clean done idle",
-    "wait": "accepted deferred held pending rolled_back stale_base starting stopping",
+    "wait": "accepted deferred held needs_update pending queued rolled_back stale_base starting "
+    "stopping",
 }
 _TONE_OF = {word: tone for tone, words in _TONES.items() for word in words.split()}
 
 
 def tone(state: str) -> str:
     """How a state is coloured; the word itself is always shown."""
-    return _TONE_OF.get(state, "off")
+    return _TONE_OF.get(state.replace(" ", "_"), "off")
 
 
 FILTERS: dict[str, Callable[..., str]] = {

@@ -23,7 +23,7 @@ from hyperhive.hive.gauge import Gauge
 from hyperhive.hive.hive import Hive, build
 from hyperhive.hive.mail import Sender
 from hyperhive.hive.policy import AgentPolicy, MailLimits, Model, Policy, Prices
-from hyperhive.hive.ports import Terminal, TerminalUser, Transaction
+from hyperhive.hive.ports import Builds, Configs, Terminal, TerminalUser, Transaction
 from hyperhive.hive.ports import Usage as Used
 from hyperhive.hive.records import OPERATOR_ID, Agent, Usage
 from hyperhive.hive.terminals import Terminals
@@ -231,13 +231,16 @@ class Swarm:
 
 @asynccontextmanager
 async def swarm(
-    directory: Path, policy: Policy = POLICY, **options: object
+    directory: Path,
+    policy: Policy = POLICY,
+    workshop: tuple[Configs, Builds] | None = None,
+    **options: object,
 ) -> AsyncIterator[Swarm]:
     """The manager and alice are declared; nobody has started. `options` go to the dashboard."""
     clock, port = TurnedClock(), free_port()
     database = await Database.open(directory / "hive.db", Tuning(reserve_bytes=4096))
     try:
-        hive = build(database, clock, policy, "api_key")
+        hive = build(database, clock, policy, "api_key", workshop)
         await hive.recover()
         made = Swarm(hive, clock, database, web.Application(), port, directory)
         chosen = DashboardOptions(

@@ -7,6 +7,7 @@ import { pasteCode } from "./login.js";
 import { followLog } from "./log.js";
 import { offerTerminal } from "./terminal.js";
 import { watchOutput } from "./output.js";
+import { followPrinted } from "./printed.js";
 
 tick();
 watchForms(refreshSoon);
@@ -14,4 +15,5 @@ pasteCode();
 followLog();
 offerTerminal();
 watchOutput();
+followPrinted(refreshSoon);
 follow();

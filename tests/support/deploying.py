@@ -1,0 +1,111 @@
+"""A swarm whose agents are built, and deploys in any state without anything that carries them out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from hyperhive.flakes.git import Repositories
+from hyperhive.hive.deploy_rows import Built, Deploy, DeployKind
+from hyperhive.hive.ports import Transaction
+from hyperhive.hive.records import Approval
+from hyperhive.protocol.bundle import AgentSettings
+from hyperhive.service.workshop import GitConfigs
+from tests.support.swarm import POLICY, Swarm, TurnedClock, swarm
+from tests.support.workshop import FakeBuilds
+
+PART = 256 * 1024
+OVER = ("done", "failed", "rolled_back", "cancelled")
+
+
+class PrintedBuilds(FakeBuilds):
+    """Logs that a test writes, read in parts of whole lines as the service reads them."""
+
+    def __init__(self, repositories: Repositories) -> None:
+        super().__init__(repositories)
+        self.printed: dict[int, bytes] = {}
+
+    def print(self, deploy: int, text: str) -> None:
+        self.printed[deploy] = self.printed.get(deploy, b"") + text.encode()
+
+    async def log(self, deploy: int, offset: int) -> tuple[str, int]:
+        data = self.printed.get(deploy, b"")[offset : offset + PART]
+        data = data[: data.rfind(b"\n") + 1]
+        return data.decode(errors="replace"), offset + len(data)
+
+
+@dataclass
+class Workshop:
+    """What a swarm is built in, and the rows of it."""
+
+    made: Swarm
+    configs: GitConfigs
+    builds: PrintedBuilds
+    _systems: int = field(default=0)
+
+    async def commit(self, agent: str, text: str) -> str:
+        base = await self.configs.head(agent)
+        return await self.configs.declare(agent, {"agent.nix": text.encode()}, base)
+
+    async def deploy(
+        self,
+        agent: str,
+        state: str = "done",
+        kind: DeployKind = "update",
+        commit: str = "c" * 40,
+        **more: Any,
+    ) -> Deploy:
+        """One that took 83 s if it is over; a done one is what the agent runs."""
+        self._systems += 1
+        bundle = f"/nix/store/{self._systems:032d}-agent-{agent}"
+        built = Built(self.builds.host, f"{bundle}.drv", f"{bundle}-s", AgentSettings(), bundle)
+        clock = self.made.clock
+
+        def change(tx: Transaction) -> Deploy:
+            of = tx.agents.by_name(agent)
+            assert of is not None
+            row = tx.deploys.add(kind, of.id, agent, commit, "operator", clock.now())
+            if state != "queued":
+                row = replace(row, begun_at=clock.now())
+            if state in OVER:
+                row = replace(row, ended_at=clock.now() + 83)
+            if state in ("done", "rolled_back", "starting"):
+                row = replace(row, built=built, previous=of.deploy)
+            row = replace(row, state=state, **more)
+            tx.deploys.save(row)
+            if state == "done":
+                tx.agents.save(replace(of, deploy=row.id, bundle=bundle))
+            data = {"deploy": row.id, "state": row.state}
+            tx.events.append("deploy", agent, data, clock.now())
+            return row
+
+        return await self.made.hive.store.write(change)
+
+    async def change(self, deploy: int, **more: Any) -> None:
+        def change(tx: Transaction) -> None:
+            row = tx.deploys.get(deploy)
+            assert row is not None
+            row = replace(row, **more)
+            tx.deploys.save(row)
+            data = {"deploy": row.id, "state": row.state}
+            tx.events.append("deploy", row.agent, data, self.made.clock.now())
+
+        await self.made.hive.store.write(change)
+
+    async def propose(self, agent: str, commit: str, base: str, description: str) -> Approval:
+        of, rules = await self.made.agent(agent), self.made.hive.approvals
+        return await self.made.hive.store.write(
+            lambda tx: rules.propose(tx, of, commit, base, description)
+        )
+
+
+@asynccontextmanager
+async def workshop(directory: Path, **options: object) -> AsyncIterator[Workshop]:
+    """The manager and alice are declared; nothing was deployed, and nothing carries deploys out."""
+    repositories, clock = Repositories(directory / "applied"), TurnedClock()
+    parts = GitConfigs(repositories, clock), PrintedBuilds(repositories)
+    async with swarm(directory, replace(POLICY, built=True), workshop=parts, **options) as made:
+        yield Workshop(made, *parts)
