@@ -141,6 +141,8 @@ class Agents:
             agent = self.find(tx, name, actor)
             if actor != OPERATOR and agent.name == actor:
                 raise Forbidden("an agent cannot start or stop itself")
+            if kind != "stop" and self._policy.built and agent.bundle is None:
+                raise Conflict(f"nothing was built for {name} that could be started")
             if kind == "stop":
                 agent = replace(agent, wanted="stopped")
             else:

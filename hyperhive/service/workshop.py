@@ -159,11 +159,14 @@ def _part_of(path: Path, offset: int) -> tuple[str, int]:
 def _digest(flake: Path) -> str:
     """Of all that decides what a configuration amounts to. Raises InvalidField."""
     digest = hashlib.sha256()
-    for name in ("flake.nix", "flake.lock"):
-        try:
-            digest.update((flake / name).read_bytes())
-        except OSError as error:
-            raise InvalidField("nix.flake", f"{error.filename}: {error.strerror}") from None
+    try:
+        digest.update((flake / "flake.nix").read_bytes())
+        for path in sorted(path for path in flake.rglob("*") if path.is_file()):
+            data = path.read_bytes()
+            digest.update(f"{path.relative_to(flake)} {len(data)}\n".encode() + data)
+    except OSError as error:
+        problem = f"{error.filename or flake} cannot be read: {error.strerror}"
+        raise InvalidField("nix.flake", problem) from None
     return digest.hexdigest()
 
 

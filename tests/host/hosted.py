@@ -46,8 +46,12 @@ class Hosted:
         (path / "credential").chmod(0o600)
 
     def start(self) -> None:
-        """Returns when it is ready."""
-        self.host.run(["systemctl", "start", "hyperhive"])
+        """Returns when it is ready; what it said is in the error when it does not get there."""
+        try:
+            self.host.run(["systemctl", "start", "hyperhive"])
+        except RuntimeError as error:
+            said = self.host.run(["journalctl", "-u", "hyperhive", "-n", "20", "--no-pager"]).stdout
+            raise RuntimeError(f"{error}\n{said}") from None
 
     def stop(self) -> None:
         """Agents go on."""
