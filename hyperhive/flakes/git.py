@@ -19,7 +19,7 @@ from hyperhive.flakes import git_tree
 from hyperhive.flakes.git_objects import File, write_commit, write_tag, write_tree
 from hyperhive.flakes.git_program import GitFailed, git
 from hyperhive.flakes.git_tree import Entry
-from hyperhive.protocol.errors import Conflict, InvalidField, NotFound, TooLarge
+from hyperhive.protocol.errors import Conflict, InvalidField, NotFound, TooLarge, Unavailable
 from hyperhive.protocol.model import check_name
 
 MAIN = "refs/heads/main"
@@ -147,16 +147,16 @@ class Repositories:
         answer = await git(
             self._existing(name), "cat-file", "--batch", given=asked, output_max=limit
         )
-        await asyncio.to_thread(git_tree.write, directory, entries, answer)
+        try:
+            await asyncio.to_thread(git_tree.write, directory, entries, answer)
+        except OSError as error:
+            raise Unavailable(f"{directory} cannot be written: {error}") from None
 
     # --- refs ---
 
     async def head(self, name: str) -> str | None:
         """The commit that `main` names, or None while there is none. Raises NotFound."""
-        try:
-            return await self._verify(name, f"{MAIN}^{{commit}}")
-        except NotFound:
-            return None
+        return await self._find(name, MAIN)
 
     async def advance(self, name: str, old: str | None, new: str) -> None:
         """Move `main` from exactly `old` (None: it has none) to its descendant `new`, at once.
@@ -196,11 +196,8 @@ class Repositories:
         await git(self._existing(name), "update-ref", f"refs/tags/{tag}", new, "0" * len(target))
 
     async def tagged(self, name: str, tag: str) -> str | None:
-        """The commit that a tag names, or None."""
-        try:
-            return await self._verify(name, f"refs/tags/{tag}^{{commit}}")
-        except NotFound:
-            return None
+        """The commit that a tag names, or None. Raises NotFound where there is no repository."""
+        return await self._find(name, f"refs/tags/{tag}")
 
     # --- of its own ---
 
@@ -212,6 +209,13 @@ class Repositories:
         if not path.is_dir():
             raise NotFound(f"{name} has no configuration")
         return path
+
+    async def _find(self, name: str, ref: str) -> str | None:
+        self._existing(name)
+        try:
+            return await self._verify(name, f"{ref}^{{commit}}")
+        except NotFound:
+            return None
 
     async def _resolve(self, name: str, commit: str, kind: str) -> str:
         """The full id of the commit, or of its tree."""

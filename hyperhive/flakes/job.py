@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from hyperhive.flakes import job_nix, job_verdict
+from hyperhive.flakes.plain import plain
 from hyperhive.flakes.process import Kept, TookTooLong, run
 from hyperhive.protocol import wire
 from hyperhive.protocol.builds import (
@@ -25,6 +26,7 @@ from hyperhive.protocol.builds import (
     MAX_ERROR,
     MAX_LOG,
     MAX_RESULT,
+    Reason,
     Request,
     parse_request,
 )
@@ -60,11 +62,12 @@ class Log:
     @property
     def text(self) -> str:
         gap = b"\n" if self._end else b""
-        return (self._begin + gap + self._end).decode(errors="replace")
+        written = (self._begin + gap + self._end).decode(errors="replace")
+        return "\n".join(map(plain, written.split("\n")))
 
 
 async def execute(job: Path) -> dict[str, Any]:
-    """The answer. Raises BuildFailed."""
+    """What came of it. Raises BuildFailed."""
     try:
         request = parse_request(wire.loads_object((job / "in/request.json").read_bytes()))
         log = Log(job / "out/log")
@@ -78,9 +81,7 @@ async def execute(job: Path) -> dict[str, Any]:
             job_verdict.reason(request.verb, status, said),
             job_verdict.explanation(said) or f"Nix ended with status {status} and said nothing",
         )
-    if request.verb == "build":
-        return {"bundle": os.readlink(job_nix.root(job))}
-    return _proposal(output.data, log.text)
+    return _bundle(job) if request.verb == "build" else _proposal(output.data, log.text)
 
 
 async def _nix(request: Request, job: Path, output: Kept, log: Log) -> int:
@@ -94,15 +95,23 @@ async def _nix(request: Request, job: Path, output: Kept, log: Log) -> int:
                 errors=log,
                 directory=Path(home),
             )
-        except TookTooLong:
-            tail = job_verdict.explanation(log.text)
-            raise BuildFailed(
-                "timeout", f"it took longer than {request.seconds:g} s\n{tail}"
-            ) from None
+        except TookTooLong as error:
+            raise _ended("timeout", error, log) from None
         except TooLarge as error:
-            raise BuildFailed("output", f"{error}\n{job_verdict.explanation(log.text)}") from None
+            raise _ended("output", error, log) from None
         except Unavailable as error:
             raise BuildFailed("daemon", str(error)) from None
+
+
+def _ended(reason: Reason, limit: HiveError, log: Log) -> BuildFailed:
+    return BuildFailed(reason, f"{limit}\n{job_verdict.last_lines(log.text)}".rstrip())
+
+
+def _bundle(job: Path) -> dict[str, Any]:
+    try:
+        return {"bundle": os.readlink(job_nix.root(job))}
+    except OSError as error:
+        raise BuildFailed("daemon", f"Nix left no link to what it built: {error}") from None
 
 
 def _proposal(output: bytes, said: str) -> dict[str, Any]:
@@ -130,7 +139,8 @@ def write_result(job: Path, answer: Mapping[str, Any]) -> None:
     new.rename(job / "out/result.json")
 
 
-async def _main(job: Path) -> dict[str, Any]:
+async def answer(job: Path) -> dict[str, Any]:
+    """What goes into `result.json`; told to end (SIGTERM) it ends Nix, too."""
     task = asyncio.ensure_future(execute(job))
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
@@ -139,6 +149,8 @@ async def _main(job: Path) -> dict[str, Any]:
     except BuildFailed as failure:
         error = failure.message.encode(errors="replace")[: MAX_ERROR - 4]
         return {"ok": False, "reason": failure.reason, "error": error.decode(errors="ignore")}
+    except OSError as error:  # such as a full disk
+        return {"ok": False, "reason": "job", "error": str(error)}
     except asyncio.CancelledError:
         return {"ok": False, "reason": "stopped", "error": "it was stopped"}
 
@@ -150,7 +162,7 @@ def main(arguments: list[str]) -> int:
     job = JOBS / arguments[0]
     with suppress(FileNotFoundError):
         (job / "out/result.json").unlink()
-    write_result(job, asyncio.run(_main(job)))
+    write_result(job, asyncio.run(answer(job)))
     return 0
 
 

@@ -31,6 +31,7 @@ _BLOCK = re.compile(r"^(?=\s*(?:…|error:))", re.MULTILINE)
 _WARNING = re.compile(r"^(?:evaluation )?warning: (.+)$", re.MULTILINE)
 _HEAD, _TAIL = 12_000, 12_000
 """Characters of an error that are shown: its begin and its end say what is wrong."""
+_LAST = 30
 
 
 def reason(verb: Verb, status: int, said: str) -> Reason:
@@ -60,6 +61,11 @@ def explanation(said: str) -> str:
         left_out = len(text) - _HEAD - _TAIL
         text = f"{text[:_HEAD]}\n... {left_out} characters left out ...\n{text[-_TAIL:]}"
     return text
+
+
+def last_lines(said: str) -> str:
+    """What it was at when it was ended."""
+    return "\n".join(said[-_TAIL:].splitlines()[-_LAST:])
 
 
 def warnings(said: str) -> list[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import codecs
 import os
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from hyperhive.flakes.plain import plain
 from hyperhive.flakes.untrusted import open_regular
 from hyperhive.protocol.builds import MAX_LOG
 
@@ -19,7 +19,6 @@ LINE_MAX = 4_000
 """Characters; what is longer comes as several lines."""
 _LOOK_SECONDS = 0.1
 _CHUNK = 64 * 1024
-_COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 class Lines:
@@ -39,8 +38,7 @@ class Lines:
             self._tell(line)
 
     def _tell(self, line: str) -> None:
-        plain = _COLOURS.sub("", line).replace("\t", "    ")
-        shown = "".join(c if c.isprintable() else "\ufffd" for c in plain.rstrip("\r"))
+        shown = plain(line)
         for at in range(0, max(len(shown), 1), LINE_MAX):
             self._on_line(shown[at : at + LINE_MAX])
 
