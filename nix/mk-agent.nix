@@ -11,7 +11,7 @@
   declared ? { },
 }:
 let
-  evaluated = import "${nixpkgs}/nixos/lib/eval-config.nix" {
+  evaluated = import (nixpkgs + "/nixos/lib/eval-config.nix") {
     system = null;
     modules = [
       ../agent.nix

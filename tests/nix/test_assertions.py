@@ -167,7 +167,8 @@ MODULES = {
         " add it to git",
     ),
     "a port of sshd": (
-        f"{{ {HERE}.dashboard.port = 2222; services.openssh = {{ enable = true; ports = [ 2222 ]; }}; }}",
+        f"{{ {HERE}.dashboard.port = 2222;"
+        " services.openssh = { enable = true; ports = [ 2222 ]; }; }",
         f"{HERE}.dashboard.port: services.openssh listens on 2222 already; choose another port",
     ),
     "a port of nginx": (

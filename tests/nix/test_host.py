@@ -131,9 +131,10 @@ def test_directories_rules_and_the_journal_are_those_of_packaging(smallest: Any)
 
 
 def test_users_and_groups_are_those_of_packaging(smallest: Any) -> None:
-    users, groups, members = set(), set(), set()
-    for kind, name, *rest in map(str.split, lines("sysusers/hyperhive.conf")):
-        {"u": users, "g": groups, "m": members}[kind].add((name, *rest) if kind == "m" else name)
+    entries = [line.split() for line in lines("sysusers/hyperhive.conf")]
+    users = {name for kind, name, *_ in entries if kind == "u"}
+    groups = {name for kind, name, *_ in entries if kind == "g"}
+    members = {(name, group) for kind, name, group, *_ in entries if kind == "m"}
     assert set(smallest["users"]) == users
     assert set(smallest["groups"]) == groups | users
     assert members == {

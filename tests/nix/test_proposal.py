@@ -1,0 +1,129 @@
+"""The host's flake with an agent's commit in it: evaluated pure and offline, then really built."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hyperhive.protocol.bundle import parse_settings
+from tests.nix.agents import small_nixpkgs
+from tests.support.nix import ROOT, STUBS, NixError, library, run
+
+pytestmark = pytest.mark.nixlib
+
+LOCKED = ("--offline", "--no-update-lock-file", "--no-write-lock-file")
+
+
+@pytest.fixture(scope="module")
+def flake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As module.nix makes it, of a small nixpkgs."""
+    directory = tmp_path_factory.mktemp("flake")
+    nixpkgs = small_nixpkgs(directory / "nixpkgs")
+    return build(
+        f"import {ROOT}/nix/host-flake.nix {{"
+        f" nixpkgs = {nixpkgs}; pkgs = import {STUBS}/pkgs.nix {{ inherit lib; }}; }}"
+    )
+
+
+def build(expression: str) -> Path:
+    """What the expression is built to, and its derivation instantiated by hand."""
+    text = f"let lib = import {library()}; in {expression}"
+    derivation = run("nix-instantiate", "-E", text).strip().split("!")[0]
+    return Path(run("nix-store", "--realise", derivation).strip())
+
+
+def job(flake: Path, directory: Path, module: str, declared: object = None) -> Path:
+    """A copy of the flake beside which the service has put an agent's commit."""
+    shutil.copytree(flake, directory)
+    directory.chmod(0o755)
+    (directory / "host.json").write_text(json.dumps({"name": "alice"}))
+    (directory / "agent").mkdir()
+    if module:
+        (directory / "agent/agent.nix").write_text(module)
+    if declared is not None:
+        (directory / "agent/declared.json").write_text(json.dumps(declared))
+    return directory
+
+
+def proposal(directory: Path) -> Any:
+    return json.loads(run("nix", "eval", *LOCKED, "--json", f"path:{directory}#proposal"))
+
+
+def test_inputs_are_pinned_to_the_store(flake: Path) -> None:
+    lock = json.loads((flake / "flake.lock").read_text())
+    for name in ("nixpkgs", "hyperhive"):
+        locked = lock["nodes"][name]["locked"]
+        assert locked["path"].startswith("/nix/store/")
+        hashed = run("nix", "hash", "path", locked["path"]).strip()
+        assert locked["narHash"] == hashed
+    assert lock["nodes"]["root"]["inputs"] == {"hyperhive": "hyperhive", "nixpkgs": "nixpkgs"}
+
+
+def test_agents_are_pinned_to_what_they_are_made_of_and_nothing_else(flake: Path) -> None:
+    lock = json.loads((flake / "flake.lock").read_text())
+    source = Path(lock["nodes"]["hyperhive"]["locked"]["path"])
+    assert {path.name for path in source.iterdir()} == {
+        *("LICENSE", "agent.nix", "hyperhive", "nix", "pyproject.toml"),
+    }
+    assert {path.name for path in (source / "hyperhive").iterdir()} == {
+        *("__init__.py", "harness", "protocol"),
+    }
+
+
+def test_a_commit_is_evaluated_and_exactly_that_is_built(flake: Path, tmp_path: Path) -> None:
+    module = '{ hyperhive.allowedBash = [ "git status" ]; }'
+    found = proposal(job(flake, tmp_path / "job", module, {"model": "sonnet"}))
+    assert found.keys() == {"drvPath", "settings", "system"}
+    settings = parse_settings(found["settings"])
+    assert (settings.model, settings.allowed_bash) == ("sonnet", ("git status",))
+    bundle = Path(run("nix-store", "--realise", found["drvPath"]).strip())
+    agent_json = bundle / "agent.json"
+    # The launcher follows no link there.
+    assert not agent_json.is_symlink()
+    assert json.loads(agent_json.read_text()) == found["settings"]
+    assert str((bundle / "system").readlink()) == found["system"]
+    assert (bundle / "system/init").stat().st_mode & 0o111
+
+
+def test_people_build_the_same(flake: Path, tmp_path: Path) -> None:
+    directory = job(flake, tmp_path / "job", "{ }")
+    found = proposal(directory)
+    shown = run("nix", "build", *LOCKED, "--no-link", "--json", f"path:{directory}#bundle")
+    assert json.loads(shown)[0]["drvPath"] == found["drvPath"]
+
+
+def test_a_change_of_settings_is_no_change_of_the_system(flake: Path, tmp_path: Path) -> None:
+    one = proposal(job(flake, tmp_path / "one", "{ }"))
+    two = proposal(job(flake, tmp_path / "two", '{ hyperhive.prompt = "x"; }'))
+    assert one["system"] == two["system"]
+    assert one["drvPath"] != two["drvPath"]
+
+
+def test_a_module_may_import_its_neighbours(flake: Path, tmp_path: Path) -> None:
+    directory = job(flake, tmp_path / "job", "{ imports = [ ./more.nix ]; }")
+    (directory / "agent/more.nix").write_text('{ hyperhive.prompt = "more"; }')
+    assert proposal(directory)["settings"]["prompt"] == "more"
+
+
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        ("", "the commit has no agent.nix"),
+        ("{ hyperhive.allowedBash = [", "syntax error"),
+        ('{ hyperhive.allowedBash = [ "git*" ]; }', "did you mean `git \\*`"),
+        ("{ services.hyperhive.enable = true; }", "services.hyperhive' does not exist"),
+        ("{ containers.x = { }; }", "containers' does not exist"),
+        ('{ hyperhive.prompt = builtins.readFile "/etc/shadow"; }', "/etc/shadow"),
+        ("{ hyperhive.prompt = builtins.readFile ../../../etc/shadow; }", "shadow"),
+        ("let x = x; in x", "infinite recursion"),
+    ],
+)
+def test_what_is_wrong_with_a_commit_is_said(
+    flake: Path, tmp_path: Path, module: str, said: str
+) -> None:
+    with pytest.raises(NixError, match=said):
+        proposal(job(flake, tmp_path / "job", module))
