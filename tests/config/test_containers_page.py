@@ -34,3 +34,9 @@ def test_every_field_of_the_policy_is_explained() -> None:
     assert explained == {camel(name) for name in fields_of(Policy)}
     within = [camel(name) for cls in (AgentPolicy, Bind, RootSize) for name in fields_of(cls)]
     assert [name for name in within if f"`{name}`" not in table] == []
+
+
+def test_the_readmes_configuration_holds() -> None:
+    text = (ROOT / "README.md").read_text()
+    (example,) = re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    assert config.read(yaml.safe_load(example)).runtime.kind == "local"
