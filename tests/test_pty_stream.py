@@ -154,3 +154,25 @@ async def test_closing_cancelled_half_way_hangs_up_all_the_same() -> None:
     await wait_for(lambda: done.is_set() or None)
     await stream.close()
     os.close(slave)
+
+
+async def test_its_end_is_told_though_nobody_reads(far: Far) -> None:
+    told = asyncio.create_task(far.stream.over())
+    far.write(b"the last words")
+    await let_time_pass(0.05)
+    assert not told.done()
+    far.end()
+    await asyncio.wait_for(told, 2)
+    assert await far.stream.read() == b"the last words"
+    assert await far.stream.read() == b""
+
+
+@pytest.mark.parametrize("how", ["end", "close"])
+async def test_its_end_is_told_however_it_comes(far: Far, how: str) -> None:
+    told = asyncio.create_task(far.stream.over())
+    await asyncio.sleep(0)
+    if how == "end":
+        far.stream.end()
+    else:
+        await far.stream.close()
+    await asyncio.wait_for(told, 2)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
+import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from aiohttp import WSServerHandshakeError
 
+from hyperhive import terminal_socket
 from hyperhive.dashboard import terminal as module
 from hyperhive.hive.terminals import MAX_OPEN, MAX_PER_AGENT
-from hyperhive.protocol.terminal import REFUSED
+from hyperhive.protocol.terminal import ENDED, MAX_FRAME, REFUSED, WINDOW
 from tests.support.swarm import Swarm
 from tests.support.viewing import PATH, PROMPT, Client, Viewer, viewing
 from tests.support.wait import wait_for
@@ -73,6 +76,12 @@ async def test_who_is_not_logged_in_is_refused(running: Swarm) -> None:
 )
 async def test_a_wrong_query_is_told(running: Swarm, browser: Client, query: str) -> None:
     assert await refused(browser, f"{PATH}?{query}") == 400
+
+
+async def test_what_is_asked_for_twice_is_named(running: Swarm, browser: Client) -> None:
+    async with browser.get(f"{PATH}?rows=10&user=agent&user=root") as answer:
+        assert answer.status == 400
+        assert "user: is given more than once" in await answer.text()
 
 
 async def test_what_is_no_websocket_is_told_so(running: Swarm, browser: Client) -> None:
@@ -155,6 +164,24 @@ async def test_a_viewer_that_goes_takes_its_shell_along(running: Swarm, browser:
         assert response.connection.transport is not None
         response.connection.transport.abort()
         await wait_for(lambda: not shells(running) or None, 10)
+
+
+async def test_who_acknowledges_nothing_keeps_nothing_that_has_ended(
+    running: Swarm, browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terminal_socket, "SEEN_SECONDS", 0.3)
+    async with viewing(browser) as viewer:
+        await viewer.until(PROMPT)
+        viewer.acknowledges = False
+        await viewer.type("yes\n")
+        while viewer.owed <= WINDOW - MAX_FRAME:
+            assert await viewer.next()
+        for pid in shells(running):
+            os.kill(int(pid), signal.SIGKILL)
+        begun = time.monotonic()
+        assert await viewer.end() == (ENDED, "the shell has ended")
+        assert time.monotonic() - begun < 3
+    await wait_for(lambda: not running.terminals._open)
 
 
 async def test_logging_out_ends_it(running: Swarm, browser: Client) -> None:

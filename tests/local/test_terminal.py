@@ -13,6 +13,7 @@ import pytest
 
 from hyperhive.local.runtime import LocalRuntime
 from hyperhive.protocol.errors import Unavailable
+from hyperhive.protocol.terminal import SHELL_ENVIRONMENT
 from tests.local.conftest import Hive, open_files
 from tests.support.terminals import Screen
 from tests.support.wait import let_time_pass, wait_for
@@ -127,6 +128,16 @@ async def test_a_shell_is_not_taken_for_a_harness(hive: Hive) -> None:
     async with hive.running("wait", "alice") as runtime, shell(runtime) as screen:
         await screen.type("export | grep -c HYPERHIVE_\n")
         await screen.until(b"\r0\r")
+
+
+async def test_a_shell_is_told_what_the_harness_says(hive: Hive) -> None:
+    async with hive.running("wait", "alice") as runtime:
+        told = hive.files("alice") / "state" / SHELL_ENVIRONMENT
+        told.write_text("export http_proxy='http://127.0.0.1:1'\n")
+        told.chmod(0o644)
+        async with shell(runtime) as screen:
+            await screen.type("echo by $http_proxy\n")
+            await screen.until(b"by http://127.0.0.1:1\r")
 
 
 async def test_nothing_leaks_over_fifty_openings(hive: Hive) -> None:
