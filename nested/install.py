@@ -42,10 +42,8 @@ POLICY = {
 def main(clone: Path, python: str, *shown: str) -> None:
     stays = Path(python).is_relative_to(HOME)
     packaging = clone / "packaging"
-    units = packaging / "systemd"
-    for file in (path for path in units.rglob("*") if path.is_file()):
-        text = file.read_text().replace("@python@", python).replace("@path@", PATH)
-        write(Path("/etc/systemd/system") / file.relative_to(units), text)
+    for name, text in units(packaging, python).items():
+        write(Path("/etc/systemd/system", name), text)
     # A clone may be anywhere.
     for unit in () if stays else ("hyperhive.service", "hyperhive-purge@.service"):
         write(
@@ -74,6 +72,18 @@ def main(clone: Path, python: str, *shown: str) -> None:
     if has_nix:
         run("systemd-tmpfiles", "--create", "nix-daemon.conf")
         run("systemctl", "start", "nix-daemon.socket")
+
+
+def units(packaging: Path, python: str) -> dict[str, str]:
+    """Name below `/etc/systemd/system` -> content."""
+    directory = packaging / "systemd"
+    return {
+        str(file.relative_to(directory)): file.read_text()
+        .replace("@python@", python)
+        .replace("@path@", PATH)
+        for file in directory.rglob("*")
+        if file.is_file()
+    }
 
 
 def write(path: Path, text: str) -> None:

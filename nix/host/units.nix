@@ -63,7 +63,9 @@ in
       # Agents do not notice a restart, and it is shorter than a stop and a start.
       stopIfChanged = false;
     };
-    systemd.tmpfiles.rules = lines (packaging + "/tmpfiles/hyperhive.conf");
+    systemd.tmpfiles.rules = lib.concatMap (file: lines (packaging + "/tmpfiles/${file}")) (
+      lib.attrNames (lib.readDir (packaging + "/tmpfiles"))
+    );
 
     environment.etc = {
       "polkit-1/rules.d/50-hyperhive.rules".source = packaging + "/polkit/50-hyperhive.rules";

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,33 +71,14 @@ def test_the_launcher_can_read_its_policy(smallest: Any) -> None:
     assert policy["mode"] == "0444"
 
 
-def unit_texts(directory: Path) -> dict[str, str]:
-    files = [path for path in directory.rglob("*") if path.is_file()]
-    return {str(path.relative_to(directory)): path.read_text() for path in files}
-
-
-def test_units_are_those_that_the_nested_host_gets(
-    smallest: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(install, "write", lambda path, text: written.update({str(path): text}))
-    monkeypatch.setattr(install, "run", lambda *argv: None)
-    monkeypatch.setattr(install, "PATH", "PATH-OF-THE-HOST")
-    for name in ("make_skeleton", "make_bundle"):
-        monkeypatch.setattr(install, name, lambda *arguments: None)
-    written: dict[str, str] = {}
-    install.main(ROOT, "/python/bin/python3")
-    units = "/etc/systemd/system/"
-    nested = {
-        path.removeprefix(units): text
-        for path, text in written.items()
-        if path.startswith(units) and not path.endswith("/clone.conf")
-    }
+def test_units_are_those_that_the_nested_host_gets(smallest: Any) -> None:
+    nested = install.units(PACKAGING, "/python/bin/python3")
     nixos = {
         path.removeprefix("lib/systemd/system/"): text for path, text in smallest["units"].items()
     }
     assert nixos.keys() == nested.keys() >= {"hyperhive.service", "hyperhive-agent@.service"}
     for name, text in nixos.items():
-        plain = re.sub(r"(?<=Environment=PATH=)\S+", "PATH-OF-THE-HOST", text)
+        plain = re.sub(r"(?<=Environment=PATH=)\S+", install.PATH, text)
         plain = plain.replace("/run/secrets/anthropic", "/etc/hyperhive/credential")
         assert plain == nested[name], name
         assert not re.search(r"@[a-z]+@", plain)
@@ -122,7 +102,11 @@ def test_a_switch_of_the_host_leaves_agents_alone(smallest: Any, unit: str) -> N
 
 
 def test_directories_rules_and_the_journal_are_those_of_packaging(smallest: Any) -> None:
-    assert smallest["tmpfiles"] == lines("tmpfiles/hyperhive.conf")
+    assert smallest["tmpfiles"] == [
+        line
+        for file in sorted(PACKAGING.glob("tmpfiles/*"))
+        for line in lines(f"tmpfiles/{file.name}")
+    ]
     assert smallest["polkit"] == {
         "enable": True,
         "rules": str(PACKAGING / "polkit/50-hyperhive.rules"),
