@@ -27,7 +27,7 @@ let
           development
           pkgs.bash
           pkgs.git
-          pkgs.nixfmt-rfc-style
+          pkgs.nixfmt
         ];
       }
       ''

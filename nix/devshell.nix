@@ -8,7 +8,7 @@ pkgs.mkShell {
     ]))
     pkgs.chromium
     pkgs.git
-    pkgs.nixfmt-rfc-style
+    pkgs.nixfmt
     pkgs.nodejs
   ];
 }

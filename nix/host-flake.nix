@@ -59,6 +59,7 @@ pkgs.runCommand "hyperhive-flake"
     preferLocalBuild = true;
   }
   ''
+    export HOME=$TMPDIR NIX_STATE_DIR=$TMPDIR/state
     mkdir $out
     cp "$flakePath" $out/flake.nix
     pin() {

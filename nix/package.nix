@@ -40,7 +40,6 @@ let
 
     pythonImportsCheck = [
       "hyperhive.cli"
-      "hyperhive.nspawn.bus"
       "hyperhive.nspawn.launcher"
     ];
 

@@ -31,7 +31,7 @@ in
   # Only loopback, which systemd-nspawn brings up, and no capability to change that.
   networking = {
     useDHCP = false;
-    useHostResolvConf = false;
+    useHostResolvConf = mkForce false;
     resolvconf.enable = false;
     firewall.enable = false;
   };
@@ -40,14 +40,12 @@ in
   nix.enable = false;
 
   # The host keeps the log; what is inside is gone with the container.
-  services.journald = {
-    storage = "volatile";
-    extraConfig = ''
-      RuntimeMaxUse=8M
-      ForwardToConsole=yes
-      MaxLevelConsole=info
-    '';
-  };
+  services.journald.extraConfig = ''
+    Storage=volatile
+    RuntimeMaxUse=8M
+    ForwardToConsole=yes
+    MaxLevelConsole=info
+  '';
   environment.etc."systemd/system.conf.d/hyperhive.conf".text = ''
     [Manager]
     DefaultTimeoutStopSec=5s

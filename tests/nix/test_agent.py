@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hyperhive.protocol.bundle import AgentSettings, parse_settings, settings_json
+from hyperhive.protocol.bundle import MAX_AGENT_JSON, AgentSettings, parse_settings, settings_json
 from hyperhive.protocol.errors import InvalidField
 from nested.agent_root import AGENT, HARNESS
 from tests.nix.agents import agent, small_nixpkgs
@@ -118,6 +118,13 @@ def test_sizes_may_be_text(nixpkgs: Path, text: str, size: int) -> None:
     assert found.limits.memory_max == size
 
 
+def test_settings_fit_into_the_file_that_the_launcher_reads(nixpkgs: Path) -> None:
+    longest = "x" * (MAX_AGENT_JSON - len(json.dumps(agent(nixpkgs, "settings"))) - 100)
+    agent(nixpkgs, "drvPath", f"{{ hyperhive.prompt = {literal(longest)}; }}")
+    with pytest.raises(NixError, match=r"hyperhive: the settings have \d+ bytes as JSON, at most"):
+        agent(nixpkgs, "drvPath", f"{{ hyperhive.prompt = {literal(longest + 200 * 'x')}; }}")
+
+
 def test_an_unknown_setting_is_refused(nixpkgs: Path) -> None:
     with pytest.raises(NixError, match=r"`hyperhive\.allowBash' does not exist"):
         agent(nixpkgs, "drvPath", "{ hyperhive.allowBash = [ ]; }")
@@ -180,7 +187,7 @@ def test_it_boots_as_a_container_without_network_or_nix(nixpkgs: Path, inside: A
     network = inside["networking"]
     assert network["useDHCP"] is network["firewall"]["enable"] is False
     assert network["hostName"] == "alice"
-    assert inside["services"]["journald"]["storage"] == "volatile"
+    assert "Storage=volatile\n" in inside["services"]["journald"]["extraConfig"]
 
 
 def test_an_older_nixos_is_told_by_the_older_name(nixpkgs: Path, tmp_path: Path) -> None:

@@ -57,10 +57,7 @@ in
       config = anything;
     };
     security.sudo.enable = flag true;
-    services.journald = {
-      extraConfig = option types.lines "";
-      storage = option (types.enum [ "auto" "none" "persistent" "volatile" ]) "persistent";
-    };
+    services.journald.extraConfig = option types.lines "";
     services.logrotate.enable = flag true;
     services.nscd.enable = flag true;
     system.build = option (types.attrsOf types.unspecified) { };
