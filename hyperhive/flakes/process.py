@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from hyperhive.protocol.errors import TooLarge, Unavailable
 
@@ -54,32 +56,19 @@ async def run(
     It is a process group of its own, which is killed whole after `seconds`, when a sink raises,
     and when this call is cancelled. Raises TookTooLong; Unavailable where it cannot be started.
     """
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.PIPE if given else asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=dict(environment),
-            cwd=directory,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise Unavailable(f"{argv[0]} cannot be started: {error.strerror}") from None
+    process = _start(argv, environment, directory, given)
     assert process.stdout is not None
     assert process.stderr is not None
     pumps = [
         asyncio.create_task(_pump(process.stdout, output)),
         asyncio.create_task(_pump(process.stderr, errors)),
-        asyncio.create_task(_feed(process.stdin, given)),
     ]
-    ended = False
+    over, ended = _watch(process.pid), False
     try:
         async with asyncio.timeout(seconds):
             await asyncio.gather(*pumps)
-            status = await process.wait()
+            await over.wait()
             ended = True
-            return status
     except TimeoutError:
         raise TookTooLong(f"{argv[0]} took longer than {seconds:g} s") from None
     finally:
@@ -89,18 +78,53 @@ async def run(
         for pump in pumps:
             pump.cancel()
         await asyncio.gather(*pumps, return_exceptions=True)
-        await process.wait()
+        await over.wait()
+        status = process.wait()
+    return status
 
 
-async def _pump(stream: asyncio.StreamReader, sink: Sink) -> None:
-    while data := await stream.read(_CHUNK):
-        sink(data)
+def _start(
+    argv: Sequence[str], environment: Mapping[str, str], directory: Path | None, given: bytes
+) -> subprocess.Popen[bytes]:
+    # Not by asyncio: its processes are not over before whatever holds their pipes is.
+    with os.fdopen(os.memfd_create("given"), "w+b") as file:
+        file.write(given)
+        file.seek(0)
+        try:
+            return subprocess.Popen(
+                argv,
+                stdin=file,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=dict(environment),
+                cwd=directory,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise Unavailable(f"{argv[0]} cannot be started: {error.strerror}") from None
 
 
-async def _feed(stream: asyncio.StreamWriter | None, data: bytes) -> None:
-    if stream is None:
-        return
-    with suppress(BrokenPipeError, ConnectionResetError):  # it wants no more of it
-        stream.write(data)
-        await stream.drain()
-    stream.close()
+def _watch(pid: int) -> asyncio.Event:
+    """Set when the process has ended (pidfd_open(2)); it still has to be waited for."""
+    loop, over, fd = asyncio.get_running_loop(), asyncio.Event(), os.pidfd_open(pid)
+
+    def ended() -> None:
+        loop.remove_reader(fd)
+        os.close(fd)
+        over.set()
+
+    loop.add_reader(fd, ended)
+    return over
+
+
+async def _pump(file: IO[bytes], sink: Sink) -> None:
+    reader = asyncio.StreamReader()
+    with file:
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), file
+        )
+        try:
+            while data := await reader.read(_CHUNK):
+                sink(data)
+        finally:
+            transport.close()

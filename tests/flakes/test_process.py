@@ -73,6 +73,24 @@ async def test_it_is_killed_when_it_writes_too_much(tmp_path: Path) -> None:
     await wait_for(lambda: not alive(file), what="no process")
 
 
+async def test_it_is_killed_while_more_is_written_than_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "pids"
+    writes = "import os\nwhile True: os.write(1, b'x' * 65536)"
+    with pytest.raises(TooLarge):
+        await ran(CHILD + writes, str(file))
+    await wait_for(lambda: not alive(file), what="no process")
+
+
+async def test_what_escapes_from_it_is_not_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "pids"
+    escape = "if os.getpid() != first: os.setsid()\n"
+    code = f"import os; first = os.getpid()\n{CHILD}{escape}time.sleep(3)"
+    with pytest.raises(TookTooLong):
+        await ran(code, str(file), seconds=1.0)
+    assert len(alive(file)) == 1
+    await wait_for(lambda: not alive(file), what="no process")
+
+
 async def test_it_is_killed_when_nobody_waits_any_more(tmp_path: Path) -> None:
     file = tmp_path / "pids"
     task = asyncio.create_task(ran(WAITS, str(file)))
