@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import click
 
 from hyperhive import __version__
-from hyperhive.harness.imports import import_late
+from hyperhive.harness.imports import import_late, leave
 from hyperhive.harness.options import Options
 from hyperhive.protocol.errors import HiveError
 from hyperhive.protocol.wire import dumps
@@ -84,7 +84,7 @@ def run(**options: Any) -> None:
     """Run the agent until SIGTERM."""
     # Late: what it imports takes most of that time.
     harness = import_late("hyperhive.harness.run")
-    sys.exit(harness.run(Options(**options)))
+    leave(harness.run(Options(**options)))
 
 
 @main.command()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
-from hyperhive.harness.imports import import_late
+from hyperhive.harness.imports import import_aside
 from hyperhive.harness.session_events import ClaudeUnavailable
 from hyperhive.harness.session_options import SessionOptions, command_line, find_claude
 from hyperhive.harness.session_process import ClaudeProcess
@@ -29,8 +28,8 @@ async def start_client(
     except OSError as error:
         raise ClaudeUnavailable(f"Claude Code did not start: {error}") from error
     try:
-        # In a thread, so that the link stays alive meanwhile.
-        module = await asyncio.to_thread(import_late, "hyperhive.harness.session_client")
+        # The link stays alive meanwhile.
+        module = await import_aside("hyperhive.harness.session_client")
         client: ClaudeClient = module.ClaudeClient(options, model, process, policy)
     except BaseException:
         process.kill()

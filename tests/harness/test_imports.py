@@ -1,14 +1,16 @@
-"""Garbage is looked for again afterwards, also after an import that failed."""
+"""Late imports: garbage is looked for again afterwards, and a loop can go on meanwhile."""
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from hyperhive.harness.imports import import_late
+from hyperhive.harness.imports import import_aside, import_late
+from tests.support.wait import let_time_pass
 
 
 @pytest.fixture(autouse=True)
@@ -34,3 +36,22 @@ def test_an_import_that_fails_leaves_garbage_to_be_found() -> None:
     with pytest.raises(ModuleNotFoundError):
         import_late("hyperhive.harness.nothing")
     assert gc.isenabled()
+
+
+async def test_one_aside_lets_the_loop_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = tmp_path / "gate"
+    waiting = f"import os, time\nwhile not os.path.exists({str(gate)!r}):\n    time.sleep(0.01)\n"
+    (tmp_path / "waits_for_the_loop.py").write_text(waiting)
+    monkeypatch.syspath_prepend(tmp_path)
+    task = asyncio.create_task(import_aside("waits_for_the_loop"))
+    await let_time_pass(0.05)
+    assert not task.done()
+    gate.touch()
+    assert (await task).__name__ == "waits_for_the_loop"
+
+
+async def test_one_aside_that_fails() -> None:
+    with pytest.raises(ModuleNotFoundError):
+        await import_aside("hyperhive.harness.nothing")

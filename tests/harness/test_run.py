@@ -36,7 +36,8 @@ def options(socket_dir: Path) -> Options:
 
 
 @contextlib.contextmanager
-def harness(options: Options, *python: str) -> Iterator[Child]:
+def harness(options: Options, *python: str, first: Path | None = None) -> Iterator[Child]:
+    """`first` is where modules are looked for before all other places."""
     root = options.socket.parent
     argv = [sys.executable, *python, *PROGRAM]
     names = ("socket", "state", "home", "workspace")
@@ -45,7 +46,7 @@ def harness(options: Options, *python: str) -> Iterator[Child]:
         "PATH": os.environ["PATH"],
         "HOME": str(options.home),
         "TMPDIR": str(root / "tmp"),
-        "PYTHONPATH": os.pathsep.join(sys.path),
+        "PYTHONPATH": os.pathsep.join([*([str(first)] if first else []), *sys.path]),
         "ANTHROPIC_API_KEY": "a-real-key",
     }
     with child(argv, root / "harness.log", env=environment, cwd=options.workspace) as process:
@@ -127,6 +128,26 @@ async def test_sigterm_again_and_again_is_still_a_clean_end(
 
         await wait_for(gone, 10, "the end")
         assert process.process.returncode == 0
+
+
+async def test_sigterm_in_the_middle_of_an_import(host: FakeHost, options: Options) -> None:
+    stub = options.socket.parent / "slow/claude_agent_sdk"
+    program = stub / "_bundled/claude"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    begun = options.socket.parent / "begun"
+    (stub / "__init__.py").write_text(
+        f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(60)\n"
+    )
+    with harness(options, first=stub.parent) as process:
+        await wait_for(begun.exists, 30, "the import")
+        family = descendants(process.pid)
+        process.process.send_signal(signal.SIGTERM)
+        assert await ended(process, 3.0) == 0
+        assert "told to end" in process.output
+        assert not [pid for pid in family if Path(f"/proc/{pid}/exe").exists()]
+        assert not list((options.socket.parent / "tmp").iterdir())
 
 
 @pytest.mark.claude

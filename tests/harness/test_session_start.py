@@ -24,13 +24,13 @@ from hyperhive.harness.processes import children
 from tests.support.claude import MODEL, allow, session_options
 
 assert "mcp" not in sys.modules and "claude_agent_sdk" not in sys.modules
-real = session_start.import_late
+real = session_start.import_aside
 
-def importing(name):
+async def importing(name):
     print(name, len(children()), "claude_agent_sdk" in sys.modules)
-    return real(name)
+    return await real(name)
 
-session_start.import_late = importing
+session_start.import_aside = importing
 session_start.find_claude = lambda path: sys.argv[2]
 
 async def main():
@@ -61,12 +61,12 @@ def test_the_sdk_is_imported_while_the_process_starts(tmp_path: Path) -> None:
 async def test_no_process_is_left_when_the_import_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(name: str) -> None:
+    async def fail(name: str) -> None:
         raise ImportError(name)
 
     program = _patient(tmp_path)
     monkeypatch.setattr(session_start, "find_claude", lambda path: program)
-    monkeypatch.setattr(session_start, "import_late", fail)
+    monkeypatch.setattr(session_start, "import_aside", fail)
     options, before = session_options(tmp_path, "http://127.0.0.1:9"), children()
     with pytest.raises(ImportError):
         await start_client(options, MODEL, None, allow)
