@@ -16,7 +16,9 @@ from tests.host.watching import operations_over, view
 from tests.support.wait import let_time_pass, wait_for
 
 CONVERGE = 10.0
-"""Seconds from readiness."""
+"""Seconds from when systemd has the service active again: it is Type=notify, so until it has read
+what there is and serves its sockets. Before that pass the second that systemd waits, and its start.
+"""
 KILLS = 12
 LONGEST = 3.0
 """Seconds in which all the operations below are over when nothing disturbs them."""
