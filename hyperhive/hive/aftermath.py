@@ -55,7 +55,7 @@ class Aftermath:
         def change(tx: Transaction) -> Agent | None:
             agent = tx.agents.by_name(ended.invocation.agent)
             if agent is not None and not _is_known(agent, ended):
-                crashed = not expected and _is_wanted(agent) and not _is_restart(tx, agent, ended)
+                crashed = not expected and _is_wanted(agent) and not _is_ordered(tx, agent, ended)
                 agent = self._note_end(tx, agent, ended, crashed, problem)
                 if crashed:
                     self._record_crash(tx, agent, ended, problem)
@@ -116,17 +116,19 @@ class Aftermath:
 
         await self._store.write(change)
 
-    async def started(self, agent: Agent) -> None:
-        """The reconciler started it by itself."""
+    async def started(self, agent: Agent, run: str) -> None:
+        """This invocation runs now."""
         self._links.start_problems.pop(agent.id, None)
 
         def change(tx: Transaction) -> None:
+            tx.agents.save(replace(tx.agents.get(agent.id) or agent, run=run))
             tx.events.append("started", agent.name, {}, self._clock.now())
 
         await self._store.write(change, essential=True)
 
     async def stopped(self, agent: Agent) -> None:
         """Stopped on purpose: nothing it held is to blame."""
+        self._links.forget(agent.id, self._clock.boottime())
         await self._leases.give_back_all(agent.id)
 
     async def hindered(self, operation: Operation, problem: str) -> None:
@@ -205,9 +207,12 @@ def _is_known(agent: Agent, ended: Ended) -> bool:
     return agent.last_end is not None and agent.last_end.invocation == ended.invocation.id
 
 
-def _is_restart(tx: Transaction, agent: Agent, ended: Ended) -> bool:
+def _is_ordered(tx: Transaction, agent: Agent, ended: Ended) -> bool:
     """Whether an operation that a service did not live to finish was to end this very run."""
-    return any(o.invocation == ended.invocation.id for o in tx.operations.open(agent.id))
+    run = ended.invocation.id
+    return any(
+        o.kind in ("stop", "destroy") or o.invocation == run for o in tx.operations.open(agent.id)
+    )
 
 
 def _facts(ended: Ended) -> dict[str, Any]:

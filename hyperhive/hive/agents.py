@@ -127,6 +127,7 @@ class Agents:
                 state = "being purged" if agent.state == "purging" else "not destroyed"
                 raise Conflict(f"{name} is {state}")
             back = replace(_released(tx, agent), state="present", retired_by=None)
+            back = replace(back, declared=agent.declared.anew())
             if name in self._policy.declared:
                 back = as_declared(back, self._policy.declared[name], built=self._policy.built)
             tx.agents.save(back)

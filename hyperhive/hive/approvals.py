@@ -8,11 +8,18 @@ from typing import Any
 
 from hyperhive.hive.agents import Agents
 from hyperhive.hive.clock import Clock
-from hyperhive.hive.deploy_orders import order_deploy
+from hyperhive.hive.deploy_orders import order_deploy, running_commit
 from hyperhive.hive.mail import Sender, notify, once
 from hyperhive.hive.policy import require
 from hyperhive.hive.ports import Store, Transaction
-from hyperhive.hive.records import OPEN_APPROVALS, SYSTEM_ID, Agent, Approval, ApprovalKind
+from hyperhive.hive.records import (
+    OPEN_APPROVALS,
+    SYSTEM_ID,
+    Agent,
+    Approval,
+    ApprovalKind,
+    ApprovalState,
+)
 from hyperhive.protocol.errors import AlreadyResolved, Conflict, Forbidden, InvalidField, NotFound
 from hyperhive.protocol.model import MANAGER, OPERATOR, SYSTEM
 from hyperhive.protocol.verbs import RequestDestroy, RequestSpawn
@@ -69,19 +76,23 @@ class Approvals:
         self, tx: Transaction, agent: Agent, commit: str, base: str, description: str
     ) -> Approval:
         """The host's own request to run another commit in place of `base`; an older one is void."""
-        now = self._clock.now()
-        for older in tx.approvals.open(agent=agent.name):
-            if older.kind == "apply_commit":
-                void = replace(older, state="superseded", resolved_at=now)
-                tx.approvals.save(void)
-                _log(tx, self._clock, void)
-                self._tell(tx, void, "superseded")
+        self.supersede(tx, agent)
         binding = {"commit": commit, "base": base}
         approval = tx.approvals.add(
-            "apply_commit", SYSTEM_ID, SYSTEM, agent.name, agent.id, description, binding, now
+            *("apply_commit", SYSTEM_ID, SYSTEM, agent.name, agent.id, description, binding),
+            self._clock.now(),
         )
         _log(tx, self._clock, approval)
         return approval
+
+    def supersede(self, tx: Transaction, agent: Agent) -> None:
+        """What was proposed for it is void."""
+        for older in tx.approvals.open(agent=agent.name):
+            if older.kind == "apply_commit":
+                void = replace(older, state="superseded", resolved_at=self._clock.now())
+                tx.approvals.save(void)
+                _log(tx, self._clock, void)
+                self._tell(tx, void, "superseded")
 
     def _add(
         self,
@@ -137,8 +148,7 @@ class Approvals:
 
     def _order_deploy(self, tx: Transaction, agent: Agent, approval: Approval) -> None:
         """Raises Conflict when something else runs by now than what it was shown against."""
-        current = tx.deploys.get(agent.deploy) if agent.deploy is not None else None
-        if current is None or current.commit != approval.binding["base"]:
+        if running_commit(tx, agent) != approval.binding["base"]:
             raise Conflict(f"{agent.name} has changed since this was proposed; deny it")
         commit = approval.binding["commit"]
         order_deploy(tx, self._clock, agent, "change", commit, OPERATOR, approval.id)
@@ -196,13 +206,14 @@ class Approvals:
 
     # --- what follows from elsewhere ---
 
-    def finish(self, tx: Transaction, approval_id: int, error: str = "") -> None:
-        """The operation that the approval started is over."""
+    def finish(
+        self, tx: Transaction, approval_id: int, error: str = "", state: ApprovalState | None = None
+    ) -> None:
+        """What the approval started is over; without `state` it failed if there is an error."""
         approval = tx.approvals.get(approval_id)
         if approval is not None and approval.state == "running":
-            over = replace(
-                approval, state="failed" if error else "done", note=error or approval.note
-            )
+            ended = state or ("failed" if error else "done")
+            over = replace(approval, state=ended, note=error or approval.note)
             tx.approvals.save(over)
             _log(tx, self._clock, over)
 

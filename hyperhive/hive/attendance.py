@@ -34,7 +34,7 @@ class Attendance:
 
     async def check(self, agent: Agent, run: Invocation) -> float | None:
         """To be called while it runs; returns the seconds after which to call again, if any."""
-        since = self._since(agent, run)
+        since = self.see(agent, run)
         if agent.run != run.id:
             agent = await self._note_run(agent, run)
         presence = self._links.get(agent.id)
@@ -59,8 +59,8 @@ class Attendance:
 
         return await self._store.write(change, essential=True)
 
-    def _since(self, agent: Agent, run: Invocation) -> float:
-        """The boot time at which it was first seen."""
+    def see(self, agent: Agent, run: Invocation) -> float:
+        """It runs, and its time begins; returns the boot time at which it was first seen."""
         known, since = self._seen.get(agent.id, ("", 0.0))
         if known != run.id:
             since = self._clock.boottime()

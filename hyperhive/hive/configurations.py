@@ -7,21 +7,25 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
+from typing import Literal
 
 from hyperhive.hive.approvals import Approvals
 from hyperhive.hive.clock import Clock
-from hyperhive.hive.deploy_orders import order_deploy
+from hyperhive.hive.deploy_orders import order_deploy, running_commit
+from hyperhive.hive.deploy_rows import Declared
 from hyperhive.hive.deploy_views import is_stale
 from hyperhive.hive.mail import notify_manager
 from hyperhive.hive.policy import Policy
 from hyperhive.hive.ports import Builds, Configs, Store, Transaction
-from hyperhive.hive.records import Agent, Event
+from hyperhive.hive.records import SYSTEM_ID, Agent, Event
 from hyperhive.protocol.errors import HiveError
 from hyperhive.protocol.model import SYSTEM
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5.0
+TOLD_KEY = "needs_update_told"
+"""Row of `meta`: the host of which the manager was told what is out of date."""
 
 
 class Configurations:
@@ -48,10 +52,9 @@ class Configurations:
         """Until cancelled: at start, and whenever an agent appears or a deploy is over."""
         stop = self._store.subscribe(self._see)
         try:
-            await self._tell_stale()
             while True:
                 self._bell.clear()
-                pause = None if await self._look_at_all() else RETRY_SECONDS
+                pause = None if await self._look() else RETRY_SECONDS
                 try:
                     async with asyncio.timeout(pause):
                         await self._bell.wait()
@@ -67,12 +70,16 @@ class Configurations:
             if appeared or over:
                 self._bell.set()
 
-    async def _look_at_all(self) -> bool:
+    async def _look(self) -> bool:
         """Whether nothing went wrong."""
+        try:
+            await self._tell_stale()
+            agents = await self._store.read(lambda tx: tx.agents.all())
+        except HiveError as error:
+            log.warning("configurations: %s; trying again", error.message)
+            return False
         well = True
-        for agent in await self._store.read(lambda tx: tx.agents.all()):
-            if agent.state != "present":
-                continue
+        for agent in agents:
             try:
                 await self._look_at(agent)
             except HiveError as error:
@@ -84,39 +91,72 @@ class Configurations:
         return well
 
     async def _look_at(self, agent: Agent) -> None:
-        if await self._store.read(lambda tx: tx.deploys.open(agent.id)):
-            return  # it is looked at again when that is over
         granted = self._policy.declared.get(agent.name, self._policy.spawned)
         digests = {path: sha256(data).hexdigest() for path, data in granted.files.items()}
-        if digests == agent.declared:
-            return
+
+        def look(tx: Transaction) -> tuple[bool, str | None]:
+            base = running_commit(tx, agent)
+            is_new = digests != agent.declared.offered or _is_overtaken(tx, agent, base)
+            return is_new and not tx.deploys.open(agent.id), base
+
+        is_due, base = await self._store.read(look)
+        if agent.state != "present" or not is_due:
+            return  # where a deploy is going on, it is looked at again when that is over
         # Only what the declaration changed: the rest may have been changed with an approval.
-        gone: dict[str, bytes | None] = dict.fromkeys(agent.declared.keys() - digests.keys())
-        changed = {p: d for p, d in granted.files.items() if digests[p] != agent.declared.get(p)}
-        base = await self._configs.head(agent.name)
-        commit = await self._configs.declare(agent.name, {**gone, **changed}, base)
+        taken = agent.declared.taken
+        changes: dict[str, bytes | None] = dict.fromkeys(taken.keys() - digests.keys())
+        changes |= {p: data for p, data in granted.files.items() if digests[p] != taken.get(p)}
+        commit = await self._configs.declare(agent.name, changes, base) if changes else base
 
         def change(tx: Transaction) -> None:
             known = tx.agents.get(agent.id)
-            if known is None or known.state != "present":
+            if known is None or known.state != "present" or tx.deploys.open(agent.id):
                 return
-            tx.agents.save(replace(known, declared=digests))
-            if base is None or granted.apply == "always":
-                order_deploy(tx, self._clock, known, "declare", commit, SYSTEM)
-            else:
-                names = ", ".join(sorted({**gone, **changed}))
-                self._approvals.propose(tx, known, commit, base, f"declared anew: {names}")
+            if running_commit(tx, known) == base:
+                self._offer(tx, known, granted.apply, digests, commit, base, sorted(changes))
 
         await self._store.write(change)
+
+    def _offer(
+        self,
+        tx: Transaction,
+        agent: Agent,
+        apply: Literal["ask", "always"],
+        digests: dict[str, str],
+        commit: str | None,
+        base: str | None,
+        names: list[str],
+    ) -> None:
+        if commit is None or commit == base:  # that is what runs already
+            declared = Declared(digests, digests, commit or "")
+            self._approvals.supersede(tx, agent)
+        else:
+            declared = replace(agent.declared, offered=digests, commit=commit)
+            if base is None or apply == "always":
+                self._approvals.supersede(tx, agent)
+                order_deploy(tx, self._clock, agent, "declare", commit, SYSTEM)
+            else:
+                what = f"declared anew: {', '.join(names)}"
+                self._approvals.propose(tx, agent, commit, base, what)
+        tx.agents.save(replace(agent, declared=declared))
 
     async def _tell_stale(self) -> None:
         """Once per host: the manager learns whom it may update."""
+        host = self._builds.host
 
         def change(tx: Transaction) -> None:
+            if tx.meta.get(TOLD_KEY) == host:
+                return
+            tx.meta.set(TOLD_KEY, host)
             for agent in tx.agents.all():
-                if is_stale(tx, agent, self._builds.host):
-                    notify_manager(
-                        tx, self._clock, agent.name, "needs_update", {"agent": agent.name}
-                    )
+                if is_stale(tx, agent, host):
+                    told = {"agent": agent.name}
+                    notify_manager(tx, self._clock, agent.name, "needs_update", told)
 
         await self._store.write(change)
+
+
+def _is_overtaken(tx: Transaction, agent: Agent, base: str | None) -> bool:
+    """Whether what the operator is shown is a change of what does not run any more."""
+    waiting = [a for a in tx.approvals.open(agent=agent.name) if a.kind == "apply_commit"]
+    return any(a.requester_id == SYSTEM_ID and a.binding["base"] != base for a in waiting)

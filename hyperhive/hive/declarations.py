@@ -53,8 +53,10 @@ class Declarations:
         if agent.state != "present" and not returns:
             return
         wanted = "running" if returns and policy.auto_start else agent.wanted
-        declared = as_declared(agent, policy, built=self._policy.built)
-        changed = replace(declared, state="present", wanted=wanted, retired_by=None)
+        changed = as_declared(agent, policy, built=self._policy.built)
+        changed = replace(changed, state="present", wanted=wanted, retired_by=None)
+        if returns:
+            changed = replace(changed, declared=agent.declared.anew())
         if changed != agent:
             tx.agents.save(changed)
             self._agents.log(tx, changed, {"settings": changed.settings_version})

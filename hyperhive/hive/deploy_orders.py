@@ -30,6 +30,12 @@ def order_deploy(
     return deploy
 
 
+def running_commit(tx: Transaction, agent: Agent) -> str | None:
+    """None where nothing of it has ever come up."""
+    current = tx.deploys.get(agent.deploy) if agent.deploy is not None else None
+    return current.commit if current else None
+
+
 def log_deploy(tx: Transaction, clock: Clock, deploy: Deploy) -> None:
     data = {
         "deploy": deploy.id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from hyperhive.protocol.bundle import AgentSettings
@@ -20,6 +20,22 @@ DeployState = Literal[
     "cancelled",
 ]
 OPEN_DEPLOYS: tuple[DeployState, ...] = ("queued", "evaluating", "building", "starting")
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """SHA-256 of each declared file by path: as it came up last, and as it was offered last.
+
+    `commit` is what it was offered as, whether that was deployed, refused or failed.
+    """
+
+    taken: dict[str, str] = field(default_factory=dict)
+    offered: dict[str, str] = field(default_factory=dict)
+    commit: str = ""
+
+    def anew(self) -> Declared:
+        """What has not come up is to be offered once more."""
+        return replace(self, offered=self.taken)
 
 
 @dataclass(frozen=True, slots=True)

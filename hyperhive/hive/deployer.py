@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from hyperhive.hive.clock import Clock
+from hyperhive.hive.deploy_ends import Ends
 from hyperhive.hive.deploy_orders import log_deploy
 from hyperhive.hive.deploy_rows import Built, Deploy, DeployState
 from hyperhive.hive.deploys import Deploys
@@ -38,6 +39,7 @@ class Deployer:
         builds: Builds,
         deploys: Deploys,
         trial: Trial,
+        ends: Ends,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -45,9 +47,10 @@ class Deployer:
         self._builds = builds
         self._deploys = deploys
         self._trial = trial
+        self._ends = ends
         self._bell = asyncio.Event()
         self._cancelled = asyncio.Event()
-        self._current: int | None = None
+        self._current: Deploy | None = None
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -55,14 +58,15 @@ class Deployer:
         try:
             while True:
                 self._bell.clear()
-                queue = await self._store.read(self._deploys.queue)
-                if not queue:
-                    await self._bell.wait()
-                    continue
                 try:
-                    await self._carry_out(queue[0])
+                    if not await self._carry_out_next():
+                        await self._bell.wait()
                 except HiveError as error:  # the store's: what was done is not recorded yet
-                    log.warning("deploy %d: %s; trying again", queue[0].id, error.message)
+                    log.warning("%s; trying again", error.message)
+                    await asyncio.sleep(RETRY_SECONDS)
+                except Exception:
+                    # A fault in one deploy must not end the swarm.
+                    log.exception("unexpected error; trying again")
                     await asyncio.sleep(RETRY_SECONDS)
         finally:
             stop()
@@ -71,28 +75,33 @@ class Deployer:
         for event in events:
             if event.kind == "deploy":
                 self._bell.set()
-                if event.data["deploy"] == self._current and event.data["state"] == "cancelled":
-                    self._cancelled.set()
+            if self._current is not None and _ends(event, self._current):
+                self._cancelled.set()
+
+    async def _carry_out_next(self) -> bool:
+        """Whether there was one."""
+        queue = await self._store.read(self._deploys.queue)
+        if queue:
+            self._cancelled.clear()
+            self._current = queue[0]
+            try:
+                await self._carry_out(queue[0])
+            finally:
+                self._current = None
+        return bool(queue)
 
     async def _carry_out(self, deploy: Deploy) -> None:
-        self._current = deploy.id
-        self._cancelled.clear()
-        try:
-            if deploy.state != "starting":
-                ready = await self._prepare(deploy)
-                if ready is None:
-                    return
-                deploy = ready
-            await self._trial.carry_through(deploy)
-        finally:
-            self._current = None
+        ready = deploy if deploy.state == "starting" else await self._prepare(deploy)
+        if ready is not None:
+            await self._trial.carry_through(ready)
 
     # --- up to the bundle ---
 
     async def _prepare(self, deploy: Deploy) -> Deploy | None:
         """Evaluated, built and in place; None when that failed or was cancelled."""
         try:
-            if deploy.built is None:
+            # One that an earlier service had evaluated may be of another host than this.
+            if deploy.built is None or deploy.built.host != self._builds.host:
                 if not await self._step(deploy, "evaluating"):
                     return None
                 built = await self._unless_cancelled(
@@ -140,13 +149,13 @@ class Deployer:
             await asyncio.gather(working, watching, return_exceptions=True)
 
     async def _step(self, deploy: Deploy, state: DeployState) -> bool:
-        """Record how far it is; False when it was cancelled."""
+        """Record how far it is; False when it was cancelled, or the agent is removed."""
 
         def change(tx: Transaction) -> bool:
-            known = tx.deploys.get(deploy.id)
-            if known is None or known.state == "cancelled":
+            found = self._ends.find_going_on(tx, deploy)
+            if found is None:
                 return False
-            begun = known.begun_at or self._clock.now()
+            begun = found[0].begun_at or self._clock.now()
             moved = replace(deploy, state=state, begun_at=begun)
             tx.deploys.save(moved)
             log_deploy(tx, self._clock, moved)
@@ -155,10 +164,21 @@ class Deployer:
         return await self._store.write(change)
 
     async def _fail(self, deploy: Deploy, why: str) -> None:
-        def change(tx: Transaction) -> None:
-            known = tx.deploys.get(deploy.id)
-            if known is not None and known.state != "cancelled":
-                over = replace(deploy, begun_at=known.begun_at, state="failed", error=why)
-                self._trial.over(tx, over)
+        def change(tx: Transaction) -> Deploy | None:
+            found = self._ends.find_going_on(tx, deploy)
+            if found is None:
+                return None
+            over = replace(deploy, begun_at=found[0].begun_at, state="failed", error=why)
+            return self._ends.record(tx, over)
 
-        await self._store.write(change, essential=True)
+        if over := await self._store.write(change, essential=True):
+            await self._ends.mark_failed(over)
+            await self._ends.keep(over.agent_id)
+
+
+def _ends(event: Event, current: Deploy) -> bool:
+    """Whether nobody waits any more for what is evaluated or built now."""
+    if event.kind == "deploy":
+        return bool(event.data["deploy"] == current.id and event.data["state"] == "cancelled")
+    is_removed = event.kind == "agent" and event.data.get("state") in ("tombstone", "purging")
+    return is_removed and event.agent == current.agent

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hyperhive.hive.approvals import Approvals
 from hyperhive.hive.clock import Clock
 from hyperhive.hive.configurations import Configurations
+from hyperhive.hive.deploy_ends import Ends
 from hyperhive.hive.deployer import Deployer
 from hyperhive.hive.deploys import Deploys
 from hyperhive.hive.health_gate import HealthGate
@@ -37,14 +38,14 @@ class Deploying:
         configs: Configs,
         builds: Builds,
     ) -> Deploying:
-        deploys = Deploys(store, clock, configs, builds)
-        gate = HealthGate(store, clock, links)
-        trial = Trial(store, clock, configs, builds, approvals, gate)
+        ends = Ends(store, clock, configs, builds, approvals)
+        deploys = Deploys(store, clock, configs, builds, ends)
+        trial = Trial(store, clock, configs, HealthGate(store, links), ends)
         return cls(
             configs,
             builds,
             deploys,
-            Deployer(store, clock, policy, builds, deploys, trial),
+            Deployer(store, clock, policy, builds, deploys, trial, ends),
             Configurations(store, clock, policy, configs, builds, approvals),
         )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hyperhive.hive.clock import Clock
-from hyperhive.hive.deploy_orders import log_deploy, order_deploy
+from hyperhive.hive.deploy_ends import Ends
+from hyperhive.hive.deploy_orders import order_deploy, running_commit
 from hyperhive.hive.deploy_rows import OPEN_DEPLOYS, Deploy
 from hyperhive.hive.deploy_views import is_stale
 from hyperhive.hive.ports import Builds, Configs, Store, Transaction
@@ -17,11 +18,14 @@ from hyperhive.protocol.model import MANAGER, OPERATOR
 class Deploys:
     """Of what runs, what ran, and what waits."""
 
-    def __init__(self, store: Store, clock: Clock, configs: Configs, builds: Builds) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, configs: Configs, builds: Builds, ends: Ends
+    ) -> None:
         self._store = store
         self._clock = clock
         self._configs = configs
         self._builds = builds
+        self._ends = ends
 
     async def update(self, name: str, actor: str = OPERATOR) -> Deploy:
         """Build what it has against the host of now, and run that.
@@ -38,13 +42,17 @@ class Deploys:
         return await self._store.write(change)
 
     async def update_all(self, actor: str = OPERATOR) -> list[Deploy]:
-        """`update` of every agent that is out of date, but those that have a deploy going on."""
+        """`update` of every agent that is out of date or never came up.
+
+        But those that have a deploy going on.
+        """
 
         def change(tx: Transaction) -> list[Deploy]:
             return [
                 order_deploy(tx, self._clock, agent, "update", commit, actor)
                 for agent in tx.agents.all()
-                if is_stale(tx, agent, self._builds.host) and not tx.deploys.open(agent.id)
+                if agent.state == "present" and not tx.deploys.open(agent.id)
+                if agent.deploy is None or is_stale(tx, agent, self._builds.host)
                 if (commit := _commit(tx, agent))
             ]
 
@@ -83,11 +91,9 @@ class Deploys:
                 raise AlreadyResolved(f"deploy {deploy_id} is {deploy.state}", deploy.state)
             if deploy.state == "starting":
                 raise Conflict(f"deploy {deploy_id} is being tried; it ends by itself")
-            over = replace(deploy, state="cancelled", ended_at=self._clock.now())
-            tx.deploys.save(over)
-            log_deploy(tx, self._clock, over)
             tx.audit.append(actor, "deploy.cancel", deploy.agent, str(deploy_id), self._clock.now())
-            return over
+            cancelled = replace(deploy, state="cancelled", error=f"cancelled by the {actor}")
+            return self._ends.record(tx, cancelled)
 
         return await self._store.write(change, essential=True)
 
@@ -107,16 +113,17 @@ def _find(tx: Transaction, name: str, actor: str) -> Agent:
 
 def _commit(tx: Transaction, agent: Agent) -> str | None:
     """What it runs, or what was tried last where nothing has ever come up."""
-    if agent.deploy is not None and (current := tx.deploys.get(agent.deploy)):
-        return current.commit
+    if commit := running_commit(tx, agent):
+        return commit
     last = tx.deploys.recent(agent.id, 1)
     return last[0].commit if last else None
 
 
 def _target(tx: Transaction, agent: Agent, to: int | None) -> Deploy:
     if to is None:
+        current = _commit(tx, agent)
         for earlier in tx.deploys.recent(agent.id, 1_000):
-            if earlier.state == "done" and earlier.id != agent.deploy:
+            if earlier.state == "done" and earlier.commit != current:
                 return earlier
         raise Conflict(f"{agent.name} has run nothing else before")
     chosen = tx.deploys.get(to)

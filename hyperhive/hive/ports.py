@@ -218,7 +218,10 @@ class Configs(Protocol):
     async def declare(
         self, agent: str, changed: Mapping[str, bytes | None], base: str | None
     ) -> str:
-        """A commit on top of `base` with these files, by path; those that are None are gone."""
+        """A commit on top of `base` with these files, by path; those that are None are gone.
+
+        `base` itself where that changes nothing.
+        """
 
     async def restore(self, agent: str, commit: str, base: str, message: str) -> str:
         """A commit on top of `base` with the files of an earlier one. Raises Conflict when it has

@@ -49,6 +49,10 @@ class Links:
         """Forget a link that went down, unless a newer one has taken its place."""
         if self.of(agent_id, instance) is None:
             return False
-        del self._present[agent_id]
-        self._lost_at[agent_id] = boottime
+        self.forget(agent_id, boottime)
         return True
+
+    def forget(self, agent_id: int, boottime: float) -> None:
+        """Its run is over: whatever link is still up is of nothing that runs."""
+        if self._present.pop(agent_id, None) is not None:
+            self._lost_at[agent_id] = boottime

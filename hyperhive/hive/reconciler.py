@@ -200,7 +200,8 @@ class Reconciler:
         except HiveError as error:
             await self._aftermath.start_failed(agent, error.message)
             raise
-        await self._aftermath.started(agent)
+        self._attendance.see(agent, run)
+        await self._aftermath.started(agent, run.id)
         return run
 
     async def _next_operation(self, agent_id: int) -> Operation | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from hyperhive.hive.deploy_rows import Declared
 from hyperhive.protocol.bundle import AgentSettings
 from hyperhive.protocol.model import Capability, MessageKind, Role
 
@@ -93,8 +94,8 @@ class Agent:
     bundle: str | None = None
     deploy: int | None = None
     """What the next start is from, and the deploy that it is of, where agents are built."""
-    declared: dict[str, str] = field(default_factory=dict)
-    """SHA-256 of each declared file by path, as it was taken over last."""
+    declared: Declared = field(default_factory=Declared)
+    """How far it follows its declaration, where agents are built."""
 
 
 DeliveryState = Literal["accepted", "leased", "acked", "dead", "expired", "undeliverable"]
@@ -151,12 +152,8 @@ class Usage:
 
     @property
     def tokens(self) -> int:
-        return (
-            self.input_tokens
-            + self.output_tokens
-            + self.cache_read_tokens
-            + self.cache_write_tokens
-        )
+        cached = self.cache_read_tokens + self.cache_write_tokens
+        return self.input_tokens + self.output_tokens + cached
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
@@ -41,12 +43,15 @@ class GitConfigs:
         self, agent: str, changed: Mapping[str, bytes | None], base: str | None
     ) -> str:
         await self._repositories.create(agent)
-        files = {} if base is None else await self._files(agent, base)
+        before = {} if base is None else await self._files(agent, base)
+        files = dict(before)
         for path, data in changed.items():
             if data is None:
                 files.pop(path, None)
             else:
-                files[path] = File(data)
+                files[path] = replace(files.get(path, File(data)), data=data)
+        if base is not None and files == before:
+            return base
         return await self._repositories.commit(
             agent,
             files,
@@ -74,10 +79,10 @@ class GitConfigs:
         )
 
     async def settle(self, agent: str, deploy: int, commit: str) -> None:
+        await self._repositories.tag(agent, f"deployed/{deploy}", commit)
         head = await self._repositories.head(agent)
         if head != commit:
             await self._repositories.advance(agent, head, commit)
-        await self._repositories.tag(agent, f"deployed/{deploy}", commit)
 
     async def fail(self, agent: str, deploy: int, commit: str, why: str) -> None:
         await self._repositories.tag(agent, f"failed/{deploy}", commit, why)
@@ -137,7 +142,8 @@ class NixBuilds:
 
 def _writer(log: TextIO) -> Callable[[str], None]:
     def write(line: str) -> None:
-        log.write(f"{line}\n")
+        with suppress(OSError):  # a full disk: the outcome matters more than its log
+            log.write(f"{line}\n")
 
     return write
 

@@ -7,6 +7,7 @@ import sqlite3
 from dataclasses import astuple, replace
 from typing import Any, Literal
 
+from hyperhive.hive.deploy_rows import Declared
 from hyperhive.hive.records import Agent, Budget, Hold, RunEnd, Wanted
 from hyperhive.protocol.bundle import AgentSettings, parse_settings, settings_json
 from hyperhive.protocol.model import Capability, Role
@@ -124,7 +125,7 @@ def _columns(agent: Agent) -> Columns:
         agent.crashes_from,
         agent.bundle,
         agent.deploy,
-        to_json(agent.declared),
+        to_json(astuple(agent.declared)),
     )
     return (*columns, hashlib.sha256(to_json(columns).encode()).digest())
 
@@ -141,7 +142,7 @@ def _parsed(row: tuple[Any, ...]) -> Agent:
         *(wanted, state, created_at, description, model_override),
         *(_hold(hold), quarantined, retired_by),
         RunEnd(*from_json(last_end)) if last_end else None,
-        *(*later, from_json(declared)),
+        *(*later, Declared(*from_json(declared))),
     )
 
 

@@ -1,6 +1,6 @@
 ALTER TABLE agents ADD COLUMN bundle TEXT;      -- what the next start is from
 ALTER TABLE agents ADD COLUMN deploy INTEGER;   -- row of deploys that this bundle is of
-ALTER TABLE agents ADD COLUMN declared TEXT NOT NULL DEFAULT '{}';  -- JSON object
+ALTER TABLE agents ADD COLUMN declared TEXT NOT NULL DEFAULT '[]';  -- JSON array
 
 CREATE TABLE deploys (
     id INTEGER PRIMARY KEY,

@@ -1,0 +1,109 @@
+"""How deploys end: recorded, told, named in git, and what nobody needs any more let go."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from hyperhive.hive.approvals import Approvals
+from hyperhive.hive.clock import Clock
+from hyperhive.hive.deploy_orders import log_deploy
+from hyperhive.hive.deploy_rows import OPEN_DEPLOYS, Deploy
+from hyperhive.hive.mail import notify_manager
+from hyperhive.hive.ports import Builds, Configs, Store, Transaction
+from hyperhive.hive.records import Agent, ApprovalState
+from hyperhive.protocol.errors import Conflict, HiveError, InvalidField, NotFound
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 5
+RETRY_SECONDS = 5.0
+
+
+class Ends:
+    """The rows decide; what follows from them outside is tried a few times, and not awaited."""
+
+    def __init__(
+        self, store: Store, clock: Clock, configs: Configs, builds: Builds, approvals: Approvals
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._configs = configs
+        self._builds = builds
+        self._approvals = approvals
+
+    def record(self, tx: Transaction, deploy: Deploy) -> Deploy:
+        """It ended in its state, and whoever waits for it is told."""
+        over = replace(deploy, ended_at=self._clock.now())
+        tx.deploys.save(over)
+        log_deploy(tx, self._clock, over)
+        if over.approval_id is not None:
+            state: ApprovalState = "failed"
+            if over.state in ("done", "rolled_back"):
+                state = over.state
+            self._approvals.finish(tx, over.approval_id, over.error, state)
+        told = {
+            "agent": over.agent,
+            "ok": over.state == "done",
+            "deploy": over.id,
+            "sha": over.commit,
+            "note": over.error,
+        }
+        event = "rolled_back" if over.state == "rolled_back" else "rebuilt"
+        notify_manager(tx, self._clock, over.agent, event, told)
+        return over
+
+    def find_going_on(self, tx: Transaction, deploy: Deploy) -> tuple[Deploy, Agent] | None:
+        """As it is in the store, with its agent; None when it is over, or the agent is removed."""
+        known, agent = tx.deploys.get(deploy.id), tx.agents.get(deploy.agent_id)
+        if known is None or known.state not in OPEN_DEPLOYS:
+            return None
+        if agent is None or agent.state != "present":
+            self.record(tx, replace(known, state="cancelled", error="the agent was removed"))
+            return None
+        return known, agent
+
+    async def mark_failed(self, deploy: Deploy) -> None:
+        """In its repository, for whoever looks there; lost if the service ends before."""
+        why = deploy.error
+        await self._try(lambda: self._configs.fail(deploy.agent, deploy.id, deploy.commit, why))
+
+    async def keep(self, agent_id: int) -> None:
+        """Only what runs and what a rollback needs outlives a garbage collection."""
+
+        def find(tx: Transaction) -> tuple[str, dict[str, str]]:
+            agent = tx.agents.get(agent_id)
+            if agent is None or agent.state in ("purging", "purged"):
+                return "", {}  # its name may be another's
+            running = tx.deploys.get(agent.deploy) if agent.deploy is not None else None
+            previous = tx.deploys.get(running.previous) if running and running.previous else None
+            rows = {"running": running, "previous": previous}
+            return agent.name, {
+                role: row.built.bundle for role, row in rows.items() if row and row.built
+            }
+
+        name, bundles = await self._store.read(find)
+        if name:
+            await self._try(lambda: self._builds.keep(name, bundles))
+
+    async def _try(self, act: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await a_few_times(act)
+        except HiveError as error:
+            log.warning("%s", error.message)
+
+
+async def a_few_times(act: Callable[[], Awaitable[None]]) -> None:
+    """Until it works. Raises its HiveError when it cannot, or does not within some seconds."""
+    for left in reversed(range(ATTEMPTS)):
+        try:
+            await act()
+        except HiveError as error:
+            if not left or isinstance(error, NotFound | Conflict | InvalidField):
+                raise
+            log.warning("%s; trying again", error.message)
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            return
