@@ -17,6 +17,11 @@ from pathlib import Path
 from nested.host import ENVIRONMENT, NestedHost
 from nested.root import COVERED
 
+GREETED = [
+    *("bash", "-c"),
+    "echo 'A host of its own: exit ends it. Try: hyperhive status, hyperhive login-link, "
+    "machinectl'; cd /root; exec bash",
+]
 PASSED = ("TERM", "COLUMNS", "LINES", "ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN")
 
 
@@ -34,7 +39,7 @@ def main(verb: str, clone: str, python: str, *arguments: str) -> int:
                 code = attach(host, [*demo, *arguments])
                 return 0 if code == -signal.SIGINT else code  # a person has seen enough
             with running(host, demo):
-                return attach(host, list(arguments) or greeted(python))
+                return attach(host, list(arguments) or GREETED, Path(python).parent)
     except KeyboardInterrupt:
         return 130
 
@@ -63,16 +68,7 @@ def running(host: NestedHost, demo: Sequence[str]) -> Iterator[None]:
             time.sleep(0.1)
         yield
     finally:
-        process.kill()
-        process.wait()
-
-
-def greeted(python: str) -> list[str]:
-    words = (
-        "A host of its own: exit ends it. Try: hyperhive status, hyperhive login-link, machinectl"
-    )
-    path = f"PATH={Path(python).parent}:$PATH"
-    return ["bash", "-c", f"echo '{words}'; cd /root; {path} HOME=/root exec bash"]
+        kill(process)
 
 
 @contextlib.contextmanager
@@ -95,16 +91,29 @@ def install(host: NestedHost, clone: Path, python: str, shown: Sequence[Path]) -
     )
 
 
-def attach(host: NestedHost, argv: Sequence[str]) -> int:
-    """Run it on this terminal, whose Ctrl-C goes to it."""
-    process = subprocess.Popen(host.command(argv), env=environment(host))
+def attach(host: NestedHost, argv: Sequence[str], programs: Path | None = None) -> int:
+    """Run it on this terminal, whose Ctrl-C goes to it; `programs` come first on its PATH."""
+    given = environment(host)
+    if programs is not None:
+        given["PATH"] = f"{programs}:{given['PATH']}"
+    process = subprocess.Popen(host.command(argv), env=given)
     try:
         while True:
             with contextlib.suppress(KeyboardInterrupt):
                 return process.wait()
     finally:
-        process.kill()
-        process.wait()
+        kill(process)
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """nsenter(1) has forked: it is to take its child's end, or nobody may."""
+    own = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    with contextlib.suppress(OSError):
+        for pid in map(int, own.read_text().split()):
+            os.kill(pid, signal.SIGKILL)
+            process.wait()
+    process.kill()
+    process.wait()
 
 
 def environment(host: NestedHost) -> dict[str, str]:
