@@ -159,3 +159,23 @@ async def test_a_signal_that_was_lost(
     await wait_for(lambda: deaf.reasons == [("alice", "crash", 3)])
     watching.cancel()
     await asyncio.wait([watching])
+
+
+async def test_how_a_run_ended_that_nobody_saw(bus: LastingBus, control: Control) -> None:
+    units = Units(bus)
+    lives = Watched(units)
+    await units.start(ALICE, 5)
+    await lives.look("alice")
+    run = lives.alive["alice"]
+    later = Watched(units)
+    await control.end(ALICE)
+    assert await later.how_ended(run) == Ended(run, "clean", None)
+    await control.begin(ALICE)
+    await lives.look("alice")
+    run = lives.alive["alice"]
+    await control.end(ALICE, "oom-kill", EXITED, 1)
+    assert await later.how_ended(run) == Ended(run, "oom", 1)
+    await control.begin(ALICE)
+    await control.end(ALICE, "exit-code", EXITED, 3)
+    assert await later.how_ended(run) == Ended(run, "unknown", None)  # another one took its place
+    assert later.told == []
