@@ -10,6 +10,7 @@
     ./nix/host/versions.nix
     ./nix/host/config-file.nix
     ./nix/host/policy.nix
+    ./nix/host/prebuilt.nix
     ./nix/host/units.nix
   ];
 }

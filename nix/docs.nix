@@ -19,6 +19,7 @@ let
     ./host/limits.nix
     ./host/nix-options.nix
     ./host/options.nix
+    ./host/prebuilt.nix
   ]);
   agent = lib.filter (option: lib.hasPrefix "hyperhive." option.name) (declarationsOf [
     ./agent/options.nix

@@ -29,7 +29,7 @@ def host(options: dict[str, Any], wanted: str = "", more: str = "{ }") -> Any:
     )
     if wanted:
         return evaluate(f"({evaluated}).{wanted}")
-    return evaluate(f'removeAttrs ({evaluated}) [ "evaluated" ]')
+    return evaluate(f'removeAttrs ({evaluated}) [ "evaluated" "prebuilt" ]')
 
 
 def problems_of(options: dict[str, Any], more: str = "{ }") -> list[str]:

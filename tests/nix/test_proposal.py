@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from hyperhive.protocol.bundle import parse_settings
+from hyperhive.protocol.bundle import AgentSettings, parse_settings, settings_json
 from tests.nix.agents import small_nixpkgs
+from tests.nix.hosts import host
 from tests.support.nix import ROOT, STUBS, NixError, library, run
 
 pytestmark = pytest.mark.nixlib
@@ -87,6 +88,32 @@ def test_a_commit_is_evaluated_and_exactly_that_is_built(flake: Path, tmp_path: 
     assert json.loads(agent_json.read_text()) == found["settings"]
     assert str((bundle / "system").readlink()) == found["system"]
     assert (bundle / "system/init").stat().st_mode & 0o111
+
+
+def declared_host(directory: Path, wanted: str, module: str) -> Any:
+    """`wanted` of a host on which alice is declared with that module."""
+    alice = directory / "declared/alice.nix"
+    alice.parent.mkdir()
+    alice.write_text(module)
+    nixpkgs = small_nixpkgs(directory / "small")
+    more = f"{{ services.hyperhive.nix.nixpkgs = {nixpkgs};"
+    more += f" services.hyperhive.agents.alice.module = {alice}; }}"
+    return host({"agents": {"alice": {"model": "sonnet"}}}, wanted, more)
+
+
+def test_the_host_has_built_what_the_service_will_ask_for(flake: Path, tmp_path: Path) -> None:
+    """So that declared agents come up without a network."""
+    module = '{ hyperhive.allowedBash = [ "git status" ]; }'
+    settings = AgentSettings(model="sonnet")
+    found = proposal(job(flake, tmp_path / "job", module, settings_json(settings)))
+    prebuilt = declared_host(tmp_path, "prebuilt", module)
+    assert found["system"] in prebuilt
+    assert run("nix-store", "--query", "--outputs", found["drvPath"]).strip() in prebuilt
+
+
+def test_the_rebuild_tells_what_is_wrong_with_a_declared_module(tmp_path: Path) -> None:
+    with pytest.raises(NixError, match=r"hyperhive\.allowedBash: `git\*`: may have"):
+        declared_host(tmp_path, "prebuilt", '{ hyperhive.allowedBash = [ "git*" ]; }')
 
 
 def test_people_build_the_same(flake: Path, tmp_path: Path) -> None:

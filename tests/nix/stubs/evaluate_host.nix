@@ -15,6 +15,7 @@ let
 in
 {
   inherit evaluated;
+  prebuilt = config.system.extraDependencies;
   problems = map (it: it.message) (lib.filter (it: !it.assertion) config.assertions);
   inherit (config) warnings;
   settings = config.services.hyperhive.settings;

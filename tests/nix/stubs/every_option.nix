@@ -97,6 +97,7 @@ let
       made.policy
       made.settings
       made.units
+      made.evaluated.config.services.hyperhive.nix.prebuild
     ];
   everything = host ([
     smallest

@@ -45,6 +45,7 @@ in
       enable = flag false;
       ports = option (types.listOf types.port) [ 22 ];
     };
+    system.extraDependencies = option (types.listOf types.pathInStore) [ ];
     systemd.package = option types.package (pkgs.util-linux // { version = "261"; });
     systemd.packages = option (types.listOf types.package) [ ];
     systemd.services = option (types.attrsOf (
