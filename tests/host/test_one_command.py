@@ -7,9 +7,9 @@ from tests.host.conftest import CLONE
 
 
 def test_a_command_finds_the_service_and_its_command_line() -> None:
-    argv = ["/usr/bin/python3", "-m", "nested", "shell", CLONE, sys.executable]
+    shell = ["/usr/bin/python3", "-m", "nested", "shell", str(CLONE), sys.executable]
     done = subprocess.run(
-        [*argv, "sh", "-c", "hyperhive status && hyperhive doctor"],
+        [*shell, "sh", "-c", "hyperhive status && hyperhive doctor"],
         cwd=CLONE,
         capture_output=True,
         text=True,
