@@ -30,7 +30,10 @@ async def deploy(request: web.Request, failed: Failed | None = None) -> web.Resp
 
 async def _log_end(request: web.Request, deploy_id: int) -> dict[str, Any]:
     """`printed` as far as it can be read, and `printed_problem` where it cannot."""
-    parts, nothing = request.app[HIVE].deploying, {"printed": printed.Printed(), "printed_problem": ""}
+    parts, nothing = (
+        request.app[HIVE].deploying,
+        {"printed": printed.Printed(), "printed_problem": ""},
+    )
     if parts is None or is_refresh(request):
         return nothing
     try:

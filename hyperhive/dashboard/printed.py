@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from hyperhive.dashboard.text import visible
@@ -42,7 +42,7 @@ async def since(builds: Builds, deploy: int, offset: int) -> Printed:
     return _shown(text[-MAX_TEXT:], after, len(text) > MAX_TEXT)
 
 
-async def parts(builds: Builds, deploy: int) -> AsyncIterator[tuple[str, int]]:
+async def parts(builds: Builds, deploy: int) -> AsyncGenerator[tuple[str, int], None]:
     """All of it, each part with where the next one begins. Raises Unavailable."""
     offset = 0
     while True:

@@ -32,6 +32,8 @@ PAGES = [
     "/messages?state=dead",
     "/metrics",
 ]
+OF_DEPLOYS = ["/deploys/1", "/deploys/1/log", "/deploys/1/log.txt"]
+"""Looked at where agents are built."""
 
 
 async def text(browser: aiohttp.ClientSession, path: str, status: int = 200) -> str:
@@ -86,7 +88,7 @@ async def test_the_list_above_has_every_page(busy: Swarm) -> None:
     registered = {
         r.resource.canonical for r in busy.app.router.routes() if r.method == "GET" and r.resource
     }
-    visited = {path.partition("?")[0] for path in PAGES}
+    visited = {path.partition("?")[0] for path in (*PAGES, *OF_DEPLOYS)}
     named = {r.format(name="alice", id="1", version="", path="") for r in registered}
     assert named - visited == {"/events", "/static//", "/agents/alice/terminal"}
 

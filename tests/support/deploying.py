@@ -1,4 +1,4 @@
-"""A swarm whose agents are built, and deploys in any state without anything that carries them out."""
+"""A swarm whose agents are built, with deploys in any state that nothing carries out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hyperhive.flakes.git import Repositories
-from hyperhive.hive.deploy_rows import Built, Deploy, DeployKind
+from hyperhive.hive.deploy_rows import Built, Deploy, DeployKind, DeployState
 from hyperhive.hive.ports import Transaction
 from hyperhive.hive.records import Approval
 from hyperhive.protocol.bundle import AgentSettings
@@ -53,9 +53,10 @@ class Workshop:
     async def deploy(
         self,
         agent: str,
-        state: str = "done",
+        state: DeployState = "done",
         kind: DeployKind = "update",
         commit: str = "c" * 40,
+        approval_id: int | None = None,
         **more: Any,
     ) -> Deploy:
         """One that took 83 s if it is over; a done one is what the agent runs."""
@@ -67,11 +68,12 @@ class Workshop:
         def change(tx: Transaction) -> Deploy:
             of = tx.agents.by_name(agent)
             assert of is not None
-            row = tx.deploys.add(kind, of.id, agent, commit, "operator", clock.now())
+            by, now = "operator", clock.now()
+            row = tx.deploys.add(kind, of.id, agent, commit, by, now, approval_id)
             if state != "queued":
-                row = replace(row, begun_at=clock.now())
+                row = replace(row, begun_at=now)
             if state in OVER:
-                row = replace(row, ended_at=clock.now() + 83)
+                row = replace(row, ended_at=now + 83)
             if state in ("done", "rolled_back", "starting"):
                 row = replace(row, built=built, previous=of.deploy)
             row = replace(row, state=state, **more)
@@ -79,7 +81,7 @@ class Workshop:
             if state == "done":
                 tx.agents.save(replace(of, deploy=row.id, bundle=bundle))
             data = {"deploy": row.id, "state": row.state}
-            tx.events.append("deploy", agent, data, clock.now())
+            tx.events.append("deploy", agent, data, now)
             return row
 
         return await self.made.hive.store.write(change)

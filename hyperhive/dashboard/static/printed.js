@@ -2,7 +2,7 @@
 
 const KEPT = 2_000; // lines
 const PAUSE = 500; // milliseconds
-const AGAIN = 5_000; // after a failure
+const AGAIN = 2_000; // after a failure
 const NEAR = 48; // pixels from the end that still count as being there
 const LIMIT = 20_000;
 
@@ -11,6 +11,7 @@ const text = () => box().querySelector("pre");
 
 export async function followPrinted(ended) {
   if (!box()) return;
+  box().querySelector(".again")?.remove(); // is for those without script
   // One node a line, so that old ones can leave at the top and what is selected stays so.
   const lines = text().textContent.split(/(?<=\n)/);
   text().replaceChildren(...lines);

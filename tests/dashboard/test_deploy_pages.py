@@ -1,0 +1,312 @@
+"""What pages show of deploys: what runs, what waits, what failed, and what Nix printed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from hyperhive.protocol.errors import Unavailable
+from tests.dashboard.test_pages import OF_DEPLOYS, text, words
+from tests.support.deploying import Workshop
+from tests.support.dump import dump
+from tests.support.swarm import Swarm
+
+HOSTILE = "<script>alert(1)</script>\u202e"
+
+
+async def shown(browser: aiohttp.ClientSession, path: str = "/agents/alice") -> str:
+    return words(await text(browser, path))
+
+
+@pytest.mark.parametrize("path", ["/", "/agents/alice", "/approvals/1", *OF_DEPLOYS])
+async def test_looking_twice_changes_nothing(
+    shop: Workshop, operator: aiohttp.ClientSession, tmp_path: Path, path: str
+) -> None:
+    await shop.deploy("alice", "done")
+    await shop.deploy("alice", "building")
+    await shop.propose("alice", "b" * 40, "c" * 40, "declared anew")
+    shop.builds.print(1, "a line\n")
+    before = dump(tmp_path / "hive.db")
+    for _ in range(2):
+        await text(operator, path)
+        async with operator.head(path) as answer:
+            assert answer.status == 200
+    assert dump(tmp_path / "hive.db") == before
+
+
+# --- the agent ---
+
+
+async def test_nothing_is_shown_where_agents_are_not_built(
+    working: Swarm, browser: aiohttp.ClientSession
+) -> None:
+    for path in ("/", "/agents/alice"):
+        body = await text(browser, path)
+        for word in ("deploy", "Configuration", "update", "Roll back"):
+            assert word not in re.sub(r'data-on[^"]*="[^"]*"', "", body), (path, word)
+
+
+async def test_an_agent_that_has_nothing_yet(
+    shop: Workshop, operator: aiohttp.ClientSession
+) -> None:
+    page = await shown(operator)
+    assert "Runs nothing that is built yet Deploys last 10 Nothing has been deployed yet." in page
+    assert "not built" in page
+    assert "/update" not in await text(operator, "/agents/alice")
+
+
+async def test_what_runs_and_what_came_before(
+    shop: Workshop, operator: aiohttp.ClientSession
+) -> None:
+    first = await shop.deploy("alice", "done", "declare", "a" * 40)
+    await shop.deploy("alice", "done", "change", "b" * 40)
+    await shop.deploy("alice", "failed", "change", "d" * 40, error=f"error: {HOSTILE}")
+    await shop.deploy("alice", "rolled_back", "change", "e" * 40, error="not healthy")
+    page = await shown(operator)
+    assert "Runs deploy 2 , bbbbbbbbbbbb" in page
+    over = "deploy 4 rolled back change by operator, eeeeeeeeeeee , took 1 min 23 s not healthy"
+    assert over in page
+    assert "deploy 2 done in place" in page
+    body = await text(operator, "/agents/alice")
+    assert "error: &lt;script&gt;alert(1)&lt;/script&gt;\\u202e" in body
+    assert re.findall(r'name="to" value="(\d+)"', body) == [str(first.id)]
+
+
+async def test_what_goes_on_can_be_cancelled_until_it_is_tried(
+    shop: Workshop, operator: aiohttp.ClientSession
+) -> None:
+    await shop.deploy("alice", "done")
+    await shop.deploy("alice", "done")
+    going_on = await shop.deploy("alice", "queued")
+    for state in ("queued", "evaluating", "building"):
+        await shop.change(going_on.id, state=state)
+        body = await text(operator, "/agents/alice")
+        assert f"Under way deploy 3 , update {state} " in words(body)
+        assert body.count('action="/cancel-deploy/3"') == 1
+        assert "/rollback" not in body  # nothing else is ordered meanwhile
+        assert "/update" not in body
+    await shop.change(going_on.id, state="starting")
+    body = await text(operator, "/agents/alice")
+    assert "Under way deploy 3 , update starting " in words(body)
+    assert "/cancel-deploy" not in body
+
+
+async def test_a_first_deploy_that_failed_can_be_built_again(
+    shop: Workshop, operator: aiohttp.ClientSession
+) -> None:
+    await shop.deploy("alice", "failed", "declare", error="error: " + "x" * 5_000)
+    for path in ("/", "/agents/alice"):
+        assert "not built error: xxx" in await shown(operator, path)
+    assert "x" * 500 not in await text(operator, "/")
+    assert "Build again" in await shown(operator)
+
+
+async def test_one_that_was_destroyed_goes_nowhere(
+    shop: Workshop, operator: aiohttp.ClientSession
+) -> None:
+    await shop.deploy("alice", "done")
+    await shop.deploy("alice", "done")
+    await shop.made.hive.agents.destroy("alice", purge=False)
+    for path in ("/agents/alice", "/deploys/1"):
+        body = await text(operator, path)
+        assert "/rollback" not in body
+        assert "/update" not in body
+
+
+async def test_only_ten_are_listed_and_what_runs_all_the_same(
+    shop: Workshop, operator: aiohttp.ClientSession
+) -> None:
+    await shop.deploy("alice", "done")
+    for _ in range(12):
+        await shop.deploy("alice", "failed")
+    body = await text(operator, "/agents/alice")
+    assert re.findall(r'<li class="letter" id="deploy-(\d+)"', body) == [
+        str(n) for n in range(13, 3, -1)
+    ]
+    assert "Runs deploy 1 , cccccccccccc" in words(body)
+
+
+# --- the swarm ---
+
+
+async def test_the_queue_and_who_needs_an_update(
+    shop: Workshop, operator: aiohttp.ClientSession, stale: Callable[[], None]
+) -> None:
+    assert "Being deployed" not in await shown(operator, "/")
+    await shop.deploy("manager", "done")
+    await shop.deploy("alice", "done")
+    assert "needs update" not in await shown(operator, "/")
+    stale()
+    body = await text(operator, "/")
+    assert body.count(">needs update<") == 2
+    assert "Nixpkgs than this host's: manager , alice . Update all" in words(body)
+    assert "needs update" in await shown(operator)
+    await shop.deploy("manager", "queued")
+    await shop.deploy("alice", "building")
+    page = await shown(operator, "/")
+    assert "Update all" not in page  # all are on their way
+    assert "1. deploy 4 of alice building" in page
+    assert "2. deploy 3 of manager queued" in page
+    assert "starting deploy 4 building" in page  # beside alice's state
+
+
+# --- one deploy ---
+
+
+async def test_all_that_is_known_of_one(shop: Workshop, operator: aiohttp.ClientSession) -> None:
+    await shop.deploy("alice", "done", "declare")
+    asked = await shop.propose("alice", "b" * 40, "c" * 40, "declared anew: agent.nix")
+    row = await shop.deploy("alice", "done", "change", "b" * 40, approval_id=asked.id)
+    page = await shown(operator, "/deploys/2")
+    assert row.built is not None
+    for part in (
+        "Deploy 2 done",
+        "Agent alice starting",
+        "Kind change another commit than before",
+        f"Commit {'b' * 40}",
+        "By operator, approval 1",
+        "took 1 min 23 s",
+        "In place of deploy 1",
+        f"Bundle {row.built.bundle}",
+    ):
+        assert part in page, part
+    assert "/rollback" not in await text(operator, "/deploys/2")  # it is what runs
+    assert "Roll back to this" in await shown(operator, "/deploys/1")
+
+
+async def test_how_many_are_before_it(shop: Workshop, operator: aiohttp.ClientSession) -> None:
+    for agent in ("alice", "manager"):
+        await shop.deploy(agent, "queued")
+    await shop.made.hive.agents.spawn("bob", "")
+    await shop.deploy("bob", "building")
+    assert "waits for 2 others" in await shown(operator, "/deploys/2")
+    assert "waits for 1 other Cancel" in await shown(operator, "/deploys/1")
+    assert "waits" not in await shown(operator, "/deploys/3")
+
+
+async def test_one_of_an_agent_that_was_purged(
+    shop: Workshop, operator: aiohttp.ClientSession
+) -> None:
+    await shop.deploy("alice", "done")
+    gone = replace(await shop.made.agent("alice"), state="purged")
+    await shop.made.hive.store.write(lambda tx: tx.agents.save(gone))
+    page = await shown(operator, "/deploys/1")
+    assert "Agent alice purged since" in page
+    assert "← Swarm Deploy 1 done" in page
+    assert "Roll back" not in page
+
+
+async def test_there_is_no_such_deploy(shop: Workshop, operator: aiohttp.ClientSession) -> None:
+    for path in ("/deploys/7", "/deploys/7/log", "/deploys/7/log.txt"):
+        assert "there is no deploy 7" in await text(operator, path, 404)
+    await text(operator, "/deploys/x", 400)
+
+
+async def test_where_agents_are_built_no_more(
+    working: Swarm, browser: aiohttp.ClientSession
+) -> None:
+    """What was deployed stays history."""
+    alice = await working.agent("alice")
+    await working.hive.store.write(
+        lambda tx: tx.deploys.add("update", alice.id, "alice", "c" * 40, "operator", 1.0)
+    )
+    page = await shown(browser, "/deploys/1")
+    assert "Deploy 1 queued" in page
+    assert "Log" not in page.replace("Log out", "")
+    for path in ("/deploys/1/log", "/deploys/1/log.txt"):
+        assert "agents are not built here" in await text(browser, path, 503)
+
+
+# --- its log ---
+
+
+async def part(browser: aiohttp.ClientSession, offset: int) -> tuple[str, int, bool]:
+    async with browser.get(f"/deploys/1/log?offset={offset}") as answer:
+        assert answer.status == 200
+        found = await answer.json()
+        return found["text"], found["next"], found["over"]
+
+
+async def test_the_log_part_by_part(shop: Workshop, operator: aiohttp.ClientSession) -> None:
+    await shop.deploy("alice", "building")
+    assert await part(operator, 0) == ("", 0, False)
+    shop.builds.print(1, f"one {HOSTILE}\n")
+    line, one = "one <script>alert(1)</script>\\u202e\n", len(f"one {HOSTILE}\n".encode())
+    assert await part(operator, 0) == (line, one, False)
+    assert await part(operator, one) == ("", one, False)
+    shop.builds.print(1, "two\n")
+    await shop.change(1, state="done")
+    assert await part(operator, one) == ("two\n", one + 4, False)  # there may be more
+    assert await part(operator, one + 4) == ("", one + 4, True)
+    assert await part(operator, 10**9) == ("", 10**9, True)
+    for wrong in ("-1", "x", "9" * 16):
+        await text(operator, f"/deploys/1/log?offset={wrong}", 400)
+
+
+async def test_the_page_has_the_end_of_the_log(
+    shop: Workshop, operator: aiohttp.ClientSession
+) -> None:
+    await shop.deploy("alice", "building")
+    assert 'data-empty="Nothing has been printed yet."' in await text(operator, "/deploys/1")
+    shop.builds.print(1, "\n" + "".join(f"line {n}\n" for n in range(3_000)) + HOSTILE + "\n")
+    body = await text(operator, "/deploys/1")
+    assert "line 1001\n" in body
+    assert "line 1000\n" not in body
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;\\u202e\n</pre>" in body
+    assert f'data-next="{len(shop.builds.printed[1])}"' in body
+    assert '<a href="/deploys/1">Read it again</a>' in body
+    async with operator.get("/deploys/1", headers={"X-Refresh": "yes"}) as answer:
+        assert "line 2999" not in await answer.text()  # the page keeps what it shows
+
+
+async def test_the_whole_log_is_a_file(shop: Workshop, operator: aiohttp.ClientSession) -> None:
+    await shop.deploy("alice", "failed")
+    shop.builds.print(1, f"{HOSTILE}\n" * 200_000)
+    async with operator.get("/deploys/1/log.txt") as answer:
+        assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+        assert answer.headers["Content-Disposition"] == 'attachment; filename="deploy-1.txt"'
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert await answer.read() == shop.builds.printed[1]
+    async with operator.head("/deploys/1/log.txt") as answer:
+        assert answer.status == 200
+    async with operator.get("/deploys/1/log.txt") as answer:  # the connection is still in order
+        assert answer.status == 200
+
+
+async def test_a_log_that_cannot_be_read(
+    shop: Workshop, operator: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(deploy: int, offset: int) -> tuple[str, int]:
+        if offset:
+            raise Unavailable("the log: <no>")
+        return "half\n" * 1_000, 5_000
+
+    await shop.deploy("alice", "building")
+    monkeypatch.setattr(shop.builds, "log", fail)
+    assert "the log: &lt;no&gt;" in await text(operator, "/deploys/1")
+    await text(operator, "/deploys/1/log?offset=1", 503)
+    with pytest.raises(aiohttp.ClientPayloadError):  # a part is not taken for the whole
+        async with operator.get("/deploys/1/log.txt") as answer:
+            await answer.read()
+
+
+# --- what is asked for ---
+
+
+async def test_a_proposed_change(shop: Workshop, operator: aiohttp.ClientSession) -> None:
+    await shop.deploy("alice", "done", "declare", "a" * 40)
+    await shop.propose("alice", "b" * 40, "a" * 40, f"declared anew: {HOSTILE}")
+    for path in ("/", "/approvals/1"):
+        page = await shown(operator, path)
+        assert "system requests a change of alice : bbbbbbbbbbbb in place of aaaaaaaaaaaa" in page
+        assert "declared anew: <script>alert(1)</script>\\u202e" in page
+        assert "(optional; the audit log keeps it)" in page
+    assert f'"commit": "{"b" * 40}"' in await shown(operator, "/approvals/1")
+    await shop.made.hive.approvals.approve(1)
+    page = await shown(operator, "/approvals/1")
+    assert "Deploy deploy 2 queued" in page
