@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from tests.hive.building import Built, open_built
 from tests.hive.world import World, open_world, policy
 
 MakeWorld = Callable[..., Awaitable[World]]
+MakeBuilt = Callable[..., Awaitable[Built]]
 
 
 @pytest.fixture
@@ -26,6 +28,28 @@ async def make_world(tmp_path: Path) -> AsyncIterator[MakeWorld]:
     yield make
     for world in opened:
         await world.database.close()
+
+
+@pytest.fixture
+async def make_built(tmp_path: Path) -> AsyncIterator[MakeBuilt]:
+    """Opens one whose agents are built; the keywords replace rules of the policy."""
+    opened: list[Built] = []
+
+    async def make(**changes: Any) -> Built:
+        directory = tmp_path / f"built-{len(opened)}"
+        directory.mkdir()
+        opened.append(await open_built(directory, **changes))
+        return opened[-1]
+
+    yield make
+    for built in opened:
+        await built.database.close()
+
+
+@pytest.fixture
+async def built(make_built: MakeBuilt) -> Built:
+    """With alice to be built, and a manager who is not."""
+    return await make_built()
 
 
 @pytest.fixture

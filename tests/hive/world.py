@@ -15,7 +15,7 @@ from hyperhive.hive import hive as rules
 from hyperhive.hive.hive import Hive
 from hyperhive.hive.mail import OPERATOR_SENDER, Sender
 from hyperhive.hive.policy import AgentPolicy, Model, Policy, Prices
-from hyperhive.hive.ports import AgentSockets, Runtime, Transaction
+from hyperhive.hive.ports import AgentSockets, Builds, Configs, Runtime, Transaction
 from hyperhive.hive.records import OPERATOR_ID, Agent, Delivery, Event
 from hyperhive.protocol.link import Hello
 from hyperhive.protocol.verbs import Ask, Recv, SelfCheck, Send, TurnBegin, TurnEnd
@@ -59,9 +59,12 @@ class World:
     runtime: FakeRuntime = field(default_factory=FakeRuntime)
     sockets: FakeSockets = field(default_factory=FakeSockets)
     disk: FakeDisk = field(default_factory=FakeDisk)
+    workshop: tuple[Configs, Builds] | None = None
 
     def __post_init__(self) -> None:
-        self.hive: Hive = rules.build(self.database, self.clock, self.rules_of, "api_key")
+        self.hive: Hive = rules.build(
+            self.database, self.clock, self.rules_of, "api_key", self.workshop
+        )
 
     async def again(self, rules_of: Policy | None = None) -> None:
         self.rules_of = rules_of or self.rules_of

@@ -29,6 +29,8 @@ class FakeRuntime:
         self.files: set[str] = set()
         self.history: list[str] = []
         """`start alice-1`, `stop alice-1` and `purge alice`, as they took effect."""
+        self.bundles: dict[str, str | None] = {}
+        """What each run was started from."""
         self.refusals: dict[str, str] = {}
         self.step: Step = go_on
         self._listeners: list[Callable[[Ended], None]] = []
@@ -45,6 +47,7 @@ class FakeRuntime:
             self._counts[agent.name] += 1
             run = f"{agent.name}-{self._counts[agent.name]}"
             self.runs[agent.name] = Invocation(agent.name, run, 0.0)
+            self.bundles[run] = agent.bundle
             self.files.add(agent.name)
             self.history.append(f"start {run}")
         await self.step("started")
