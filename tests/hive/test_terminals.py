@@ -28,6 +28,9 @@ class Quiet:
     async def write(self, data: bytes) -> None:
         pass
 
+    async def over(self) -> None:
+        pass
+
     def resize(self, rows: int, columns: int) -> None:
         pass
 
