@@ -44,6 +44,18 @@ def test_what_is_read(world: World) -> None:
     assert bundle.settings.limits.tasks_max == 100
 
 
+def test_a_store_that_builders_may_add_to(world: World) -> None:
+    """As Nix has it: they cannot touch what is not theirs, and what is theirs is refused."""
+    world.store.chmod(0o1775)
+    assert read_bundle(read_policy(str(world.policy_file)), "alice").path
+    bundle = world.store / "bundle-alice"
+    os.chown(bundle, SERVICE_UID, -1)
+    assert refusal(world)[0] == Exit.BUNDLE_UNSAFE
+    os.chown(bundle, 0, -1)
+    world.store.chmod(0o775)
+    assert refusal(world)[0] == Exit.BUNDLE_UNSAFE
+
+
 @pytest.mark.parametrize(
     "target",
     [
