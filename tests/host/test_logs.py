@@ -75,12 +75,17 @@ def test_who_reads_them(inside: Contained, agent: str) -> None:
 
 
 async def test_a_purge_takes_all(inside: Contained) -> None:
-    places = [journal_of(inside, "bob"), f"/run/systemd/journald@{namespace('bob')}.conf.d"]
+    own = namespace("bob")
+    places = [
+        journal_of(inside, "bob"),
+        f"/run/systemd/journal.{own}",
+        f"/run/systemd/journald@{own}.conf.d",
+    ]
     assert all(inside.host.path(place).exists() for place in places)
     async with inside.hive.admin() as client:
         await client.call("destroy", name="bob", purge=True)
     wait_until(lambda: not any(inside.host.path(place).exists() for place in places), 20)
-    units = [f"systemd-journald*@{namespace('bob')}.*", "hyperhive-journal@bob.service"]
+    units = [f"systemd-journald*@{own}.*", "hyperhive-journal@bob.service"]
     show = ["systemctl", "list-units", "--all", "--plain", "--no-legend", *units]
     assert inside.host.run(show).stdout == ""
     assert await read(inside, "alice", 1)
