@@ -126,7 +126,9 @@ in
     example = "You know parsers well.";
     description = "The agent's role, added to its system prompt. At most 64 KiB.";
   };
-  healthTimeout = setting (types.numbers.between 1 3600) 120 {
+  healthTimeout = setting (types.numbers.between 1 3600) 120.0 {
+    # Nix prints it in one way or another, depending on its version.
+    defaultText = lib.literalExpression "120";
     example = 300;
     description = "Seconds until a new version of the agent that has not come up healthy is rolled back.";
   };

@@ -144,8 +144,8 @@ def test_a_module_may_import_its_neighbours(flake: Path, tmp_path: Path) -> None
         ('{ hyperhive.allowedBash = [ "git*" ]; }', "did you mean `git \\*`"),
         ("{ services.hyperhive.enable = true; }", "services.hyperhive' does not exist"),
         ("{ containers.x = { }; }", "containers' does not exist"),
-        ('{ hyperhive.prompt = builtins.readFile "/etc/shadow"; }', "/etc/shadow"),
-        ("{ hyperhive.prompt = builtins.readFile ../../../etc/shadow; }", "shadow"),
+        ('{ hyperhive.prompt = builtins.readFile "/etc/shadow"; }', "is forbidden in"),
+        ("{ hyperhive.prompt = builtins.readFile ../../../etc/shadow; }", "is forbidden in"),
         ("let x = x; in x", "infinite recursion"),
     ],
 )
