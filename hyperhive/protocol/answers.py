@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from hyperhive.protocol.bundle import ModelName
-from hyperhive.protocol.model import Role
+from hyperhive.protocol.model import Role, TurnId
 from hyperhive.protocol.schema import Items, Range, Text
-from hyperhive.protocol.verbs import TurnId
 
 Json = Annotated[dict[Annotated[str, Text(max=100)], object], Items(max=1_000)]
 

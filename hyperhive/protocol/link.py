@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from hyperhive.protocol.model import InstanceId, TurnId
 from hyperhive.protocol.schema import Items, Range, Text
-from hyperhive.protocol.verbs import InstanceId, TurnId
 
 HEARTBEAT_SECONDS = 15.0
 LEASE_SECONDS = 60.0

@@ -70,3 +70,5 @@ Recipient = Annotated[
 ]
 Body = Annotated[str, Text(max_bytes=MAX_BODY)]
 Key = Annotated[str, Text(max=100, pattern=r"[\x21-\x7e]+")]
+TurnId = Annotated[str, Text(min=8, max=64, pattern=r"[a-z0-9-]+")]
+InstanceId = Annotated[str, Text(min=8, max=64, pattern=r"[a-z0-9-]+")]

@@ -16,15 +16,15 @@ from hyperhive.protocol.model import (
     AgentName,
     Body,
     Capability,
+    InstanceId,
     Key,
     Recipient,
+    TurnId,
     TurnResult,
 )
 from hyperhive.protocol.schema import Doc, Items, Range, Text
 
 Id = Annotated[int, Range(1, 2**53 - 1)]
-TurnId = Annotated[str, Text(min=8, max=64, pattern=r"[a-z0-9-]+")]
-InstanceId = Annotated[str, Text(min=8, max=64, pattern=r"[a-z0-9-]+")]
 Reason = Annotated[str, Text(min=0, max_bytes=4_096)]
 Options = Annotated[
     tuple[Annotated[str, Text(max=200)], ...],
