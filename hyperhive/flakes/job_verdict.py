@@ -7,24 +7,17 @@ import signal
 
 from hyperhive.protocol.builds import Reason, Verb
 
-_TOLD: tuple[tuple[Reason, re.Pattern[str]], ...] = (
-    (
-        "daemon",
-        re.compile(
-            r"cannot connect to (daemon|socket)|Nix daemon disconnected|daemon-socket"
-            r"|error: unexpected end-of-file|cannot open connection to remote store"
-        ),
-    ),
-    (
-        "recursion",
-        re.compile(r"infinite recursion encountered|stack overflow|max-call-depth exceeded"),
-    ),
-    (
-        "memory",
-        re.compile(r"[Oo]ut of [Mm]emory|std::bad_alloc|Cannot allocate memory|Failed to expand"),
-    ),
-    ("timeout", re.compile(r"timed out after [0-9]+ seconds")),
-)
+_DAEMON = r"cannot connect to (daemon|socket)|Nix daemon disconnected|unexpected end-of-file"
+_TOLD: dict[Verb, dict[Reason, str]] = {
+    "eval": {
+        "daemon": _DAEMON,
+        "recursion": r"infinite recursion encountered|stack overflow|max-call-depth exceeded",
+        "memory": r"out of memory|std::bad_alloc|Cannot allocate memory",
+    },
+    "build": {"daemon": _DAEMON, "timeout": r"timed out after [0-9]+ seconds"},
+}
+_ERRORS = re.compile(r"^\s*(?:error:|terminate called).*$", re.MULTILINE)
+"""What Nix says of itself, in a trace or not; all else may be code, or a builder's."""
 _TRACED = re.compile(r"/nix/store/[0-9a-z]{32}-source/")
 _AGENT = re.compile(r"/nix/store/[0-9a-z]{32}-source/agent/")
 _BLOCK = re.compile(r"^(?=\s*(?:…|error:))", re.MULTILINE)
@@ -38,9 +31,9 @@ def reason(verb: Verb, status: int, said: str) -> Reason:
     """`status` as in `process.run`."""
     if status in (-signal.SIGKILL, 128 + signal.SIGKILL):
         return "memory"  # nobody else kills it
-    errors = said[said.rfind("\nerror:") + 1 :] if "\nerror:" in said else said
-    for told, pattern in _TOLD:
-        if pattern.search(errors):
+    errors = "\n".join(_ERRORS.findall(said))
+    for told, pattern in _TOLD[verb].items():
+        if re.search(pattern, errors):
             return told
     return "evaluation" if verb == "eval" else "build"
 
@@ -48,15 +41,15 @@ def reason(verb: Verb, status: int, said: str) -> Reason:
 def explanation(said: str) -> str:
     """What a person needs of it: the error, and where in the agent's own files it comes from.
 
-    Of the frames of a trace, in whatever order this Nix shows them, the host's own are left out.
+    Frames of the host's own files are left out. Some versions of Nix show the error above them,
+    some below.
     """
-    begin = said.find("error:") if said.startswith("error:") else said.find("\nerror:") + 1
-    kept = "".join(
-        block
-        for block in _BLOCK.split(said[begin:])
-        if _AGENT.search(block) or not block.lstrip().startswith("…")
-    )
-    text = re.sub(r"\n{3,}", "\n\n", _TRACED.sub("", _AGENT.sub("", kept))).strip()
+    begin = _ERRORS.search(said)
+    blocks = [block.strip("\n") for block in _BLOCK.split(said[begin.start() if begin else 0 :])]
+    errors = [block.strip() for block in blocks if not block.lstrip().startswith("…")]
+    frames = [block for block in blocks if block.lstrip().startswith("…") and _AGENT.search(block)]
+    shown = "\n\n".join([*(error for error in errors if error not in ("", "error:")), *frames])
+    text = _TRACED.sub("", _AGENT.sub("", shown))
     if len(text) > _HEAD + _TAIL:
         left_out = len(text) - _HEAD - _TAIL
         text = f"{text[:_HEAD]}\n... {left_out} characters left out ...\n{text[-_TAIL:]}"

@@ -58,6 +58,7 @@ error:
             "recursion",
         ),
         ("GC Warning: Out of Memory! Returning NULL!\nerror: out of memory", "memory"),
+        ("error: no\n  72|  throw ''error: infinite recursion encountered''", "evaluation"),
         ("terminate called after throwing an instance of 'std::bad_alloc'", "memory"),
         ("error: cannot connect to daemon at '/nix/var/nix/daemon-socket/socket': x", "daemon"),
         ("error: cannot connect to socket at '/nix/var/nix/daemon-socket/socket': x", "daemon"),
@@ -92,7 +93,7 @@ def test_what_is_killed_was_too_large(verb: Verb) -> None:
 @pytest.mark.parametrize("trace", [OLD_TRACE, NEW_TRACE], ids=["2.8", "later"])
 def test_a_trace_shows_the_agents_own_files(trace: str) -> None:
     shown = job_verdict.explanation(trace)
-    assert shown.startswith("error:")
+    assert shown.startswith(("error: syntax error", "error: undefined variable"))
     assert "at agent.nix:1:21:" in shown
     assert "at lib/b.nix:3:4:" in shown
     for foreign in ("modules.nix", "flake.nix", "/nix/store", "somebody", "\n\n\n"):
