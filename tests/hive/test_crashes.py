@@ -79,13 +79,25 @@ async def test_crashes_end_in_a_quarantine_that_outlives_the_service(world: Worl
 # --- ends that no service was there to see ---
 
 
+async def all_run(world: World) -> None:
+    """And it is written down."""
+
+    async def noted() -> bool:
+        runs = {run.agent: run.id for run in world.runtime.runs.values()}
+        return runs == {name: (await world.agent(name)).run for name in EVERYONE}
+
+    await world.again()
+    async with world.alive():
+        await wait_for(noted)
+
+
 @pytest.mark.parametrize("reason", ["clean", "unknown"])
 async def test_an_end_that_nobody_saw_is_a_crash_once(world: World, reason: EndReason) -> None:
-    await recover(world)
+    await all_run(world)
     world.runtime.end("bob", reason, None)
     for _ in range(2):
-        await recover(world)
-        await running(world, "bob-2")
+        await all_run(world)
+    assert world.runtime.runs["bob"].id == "bob-2"
     (event,) = await world.events("crash")
     facts = {"invocation": "bob-1", "reason": reason, "exit": None}
     assert facts.items() <= event.data.items()
@@ -93,20 +105,20 @@ async def test_an_end_that_nobody_saw_is_a_crash_once(world: World, reason: EndR
 
 
 async def test_it_is_recorded_before_an_order_is_carried_out(world: World) -> None:
-    await recover(world)
+    await all_run(world)
     world.runtime.end("bob", "clean", 0)
     await world.hive.agents.start("bob")
-    await recover(world)
+    await all_run(world)
     assert len(await world.events("crash")) == 1
     assert (await world.agent("bob")).run == "bob-2"
 
 
 async def test_an_end_with_the_machine_or_the_hive_is_no_crash(world: World) -> None:
-    await recover(world)
+    await all_run(world)
     for name in EVERYONE:
         world.runtime.end(name, "clean", 0)
     world.clock.reboot()
-    await recover(world)
+    await all_run(world)
     assert world.runtime.runs.keys() == EVERYONE
     await world.hive.expect_ends()
     for name in EVERYONE:
@@ -116,7 +128,7 @@ async def test_an_end_with_the_machine_or_the_hive_is_no_crash(world: World) -> 
 
 
 async def test_an_end_for_want_of_space_is_no_crash(world: World) -> None:
-    await recover(world)
+    await all_run(world)
     world.disk.free = 0.01
     world.runtime.end("bob", "killed", -15)
     await world.again()
@@ -174,3 +186,14 @@ async def test_a_restart_waits_for_its_time(make_world: MakeWorld) -> None:
         assert "bob" not in world.runtime.runs  # the clock stands still
         world.clock.pass_by(0.3)
         await running(world, "bob-2")
+
+
+async def test_an_end_that_was_ordered_is_no_crash(world: World) -> None:
+    """Although it is wanted again by then."""
+    await all_run(world)
+    await world.hive.agents.kill("bob")
+    world.runtime.end("bob", "killed", -15)  # by a service that saw nothing more
+    await world.hive.agents.start("bob")
+    await recover(world)
+    assert await world.events("crash") == []
+    assert world.runtime.runs["bob"].id == "bob-2"
