@@ -17,9 +17,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hyperhive.flakes import job_nix, job_verdict
+from hyperhive.flakes import job_nix, job_offline, job_verdict
 from hyperhive.flakes.plain import plain
-from hyperhive.flakes.process import Kept, TookTooLong, run
+from hyperhive.flakes.process import Kept, Sink, TookTooLong, run
 from hyperhive.protocol import wire
 from hyperhive.protocol.builds import (
     JOB_PATTERN,
@@ -86,21 +86,39 @@ async def execute(job: Path) -> dict[str, Any]:
 
 async def _nix(request: Request, job: Path, output: Kept, log: Log) -> int:
     with tempfile.TemporaryDirectory() as home:
-        try:
+        environment = job_nix.environment(request, job, Path(home))
+
+        async def nix(command: list[str], errors: Sink) -> int:
             return await run(
-                job_nix.command(request, job),
-                environment=job_nix.environment(request, job, Path(home)),
+                command,
+                environment=environment,
                 seconds=request.seconds,
                 output=output,
-                errors=log,
+                errors=errors,
                 directory=Path(home),
             )
+
+        try:
+            if request.verb == "build" and request.offline:
+                plan = Kept(MAX_LOG, "the list of what is to be built")
+                if await nix(job_nix.plan(request), plan) == 0:  # else the build says why
+                    _check_offline(plan.data.decode(errors="replace"))
+            return await nix(job_nix.command(request, job), log)
         except TookTooLong as error:
             raise _ended("timeout", error, log) from None
         except TooLarge as error:
             raise _ended("output", error, log) from None
         except Unavailable as error:
             raise BuildFailed("daemon", str(error)) from None
+
+
+def _check_offline(plan: str) -> None:
+    if wanted := job_offline.fetches(job_offline.planned(plan)):
+        raise BuildFailed(
+            "build",
+            f"error: {wanted} would have to be fetched, and builds are offline here: "
+            "have it in the store of the host first, or set `nix.offline` to false",
+        )
 
 
 def _ended(reason: Reason, limit: HiveError, log: Log) -> BuildFailed:

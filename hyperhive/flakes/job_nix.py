@@ -57,6 +57,12 @@ def command(request: Request, job: Path) -> list[str]:
     return ["nix", "eval", "--json", *offline, "--no-update-lock-file", flake]
 
 
+def plan(request: Request) -> list[str]:
+    """Lists on standard error what `command` would build."""
+    assert request.drv is not None
+    return ["nix-store", "--realise", "--dry-run", request.drv]
+
+
 def root(job: Path) -> Path:
     """A link to what was built, which keeps it until the service has taken a root of its own."""
     return job / "out/result"

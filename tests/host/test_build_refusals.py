@@ -8,6 +8,7 @@ import pytest
 
 from nested.host import NestedHost
 from tests.host.building import STATE, Builder, Failed, all_over, builder, package
+from tests.support.net import free_port
 
 pytestmark = pytest.mark.nix
 
@@ -150,6 +151,16 @@ def test_a_build_that_fails(build: Builder) -> None:
     assert "failed with exit code 3" in caught.value.text
     assert "this is why" in caught.value.text
     assert "this is why" in build.lines
+
+
+def test_a_build_that_would_fetch(build: Builder) -> None:
+    """What is known by its hash may reach out of the sandbox, where there is one."""
+    url = f"http://127.0.0.1:{free_port()}/x"
+    known = f'outputHash = "{"0" * 64}"; outputHashAlgo = "sha256"; outputHashMode = "flat";'
+    fetch = f'builder = "builtin:fetchurl"; system = "builtin"; name = "x"; url = "{url}"; {known}'
+    with pytest.raises(Failed, match=f"{url} would have to be fetched, and builds are offline"):
+        build.build(f"{{ environment.systemPackages = [ (derivation {{ {fetch} }}) ]; }}")
+    assert build.lines == []
 
 
 def test_a_build_that_hangs(short: Builder) -> None:
