@@ -1,6 +1,11 @@
 # What the agent is started from. Its settings are a derivation of their own, so that a commit which
 # changes nothing else builds nothing of the system, and restarts nothing.
-{ config, lib, pkgs, ... }:
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
 let
   settings = config.hyperhive;
   agentJson = pkgs.writeText "agent.json" (builtins.toJSON settings + "\n");

@@ -1,5 +1,10 @@
 # A small NixOS that boots in an empty root, without a network, as root of nobody's machine.
-{ config, lib, options, ... }:
+{
+  config,
+  lib,
+  options,
+  ...
+}:
 let
   inherit (lib) mkDefault mkForce;
 in

@@ -1,5 +1,10 @@
 # The agent itself: Claude Code, and the harness that is between it and the host.
-{ config, lib, pkgs, ... }:
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
 let
   harness = pkgs.callPackage ../harness.nix { };
 in

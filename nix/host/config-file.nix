@@ -1,5 +1,10 @@
 # /etc/hyperhive/config.yaml, which docs/configuration.md describes. JSON is YAML.
-{ config, lib, pkgs, ... }:
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
 let
   cfg = config.services.hyperhive;
   credentials = "/run/credentials/hyperhive.service";

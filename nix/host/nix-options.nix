@@ -1,5 +1,10 @@
 # `services.hyperhive.nix.*`: how agents are evaluated and built.
-{ config, lib, pkgs, ... }:
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
 let
   inherit (lib) mkOption types;
 

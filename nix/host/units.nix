@@ -1,5 +1,10 @@
 # Everything that packaging/ holds, which is where it is described.
-{ config, lib, pkgs, ... }:
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
 let
   cfg = config.services.hyperhive;
   packaging = ../../packaging;

@@ -32,20 +32,24 @@ let
     }
   ];
 
+  # Whether a version belongs to the line of a release, of which the last number counts on.
+  isOfLine =
+    version: line:
+    let
+      start = lib.init (lib.splitVersion line);
+    in
+    start == lib.take (lib.length start) (lib.splitVersion version);
   meets =
     version: lines:
     lib.versionAtLeast version (lib.last lines)
-    || lib.any (
-      line:
-      lib.versions.splitVersion line != [ ]
-      && lib.init (lib.versions.splitVersion line)
-        == lib.take (lib.length (lib.versions.splitVersion line) - 1) (lib.versions.splitVersion version)
-      && lib.versionAtLeast version line
-    ) (lib.init lines);
+    || lib.any (line: isOfLine version line && lib.versionAtLeast version line) (lib.init lines);
 
   low = map (
     it:
-    "${it.option}: ${it.version} is older than ${lib.concatStringsSep " or " it.lines} (${it.why}); take a newer one, or set services.hyperhive.strictVersions = false to accept it"
+    lib.concatStrings [
+      "${it.option}: ${it.version} is older than ${lib.concatStringsSep " or " it.lines} (${it.why}); "
+      "take a newer one, or set services.hyperhive.strictVersions = false to accept it"
+    ]
   ) (lib.filter (it: !meets it.version it.lines) floors);
 in
 {

@@ -16,8 +16,8 @@ _PACKAGE = 'pkgs.git // { python = "/python"; typelibs = "/typelibs"; }'
 
 
 def module(options: dict[str, Any], more: str = "{ }") -> str:
-    """A configuration of those options besides the minimal ones; `more` is a module in Nix."""
-    given = literal({**MINIMAL, **options})
+    """Those options besides the minimal ones, None for without; `more` is a module in Nix."""
+    given = literal({k: v for k, v in {**MINIMAL, **options}.items() if v is not None})
     package = f"{{ pkgs, ... }}: {{ services.hyperhive.package = lib.mkDefault ({_PACKAGE}); }}"
     return f"[ {{ services.hyperhive = {given}; }} ({package}) ({more}) ]"
 
