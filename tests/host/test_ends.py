@@ -235,39 +235,6 @@ async def test_no_unit_is_left_of_a_purged_agent(hive: Hosted) -> None:
     assert [unit for unit in left if "@zoe" in unit] == []
 
 
-async def test_a_harness_that_hangs_before_its_first_word(nested: NestedHost) -> None:
-    agents = {"alice": {"settings": {"healthTimeout": 5}}}
-    with hosted(nested, agents, runtime=QUICK) as hive:
-        async with hive.admin() as client, watching(client) as watch:
-            run = await hang_at_start(client, hive)
-            crash = await watch.first(lambda event: of(event, "alice", "crash"), 30.0)
-            assert (crash["data"]["reason"], crash["data"]["invocation"]) == ("start_timeout", run)
-            why = await wait_for(lambda: problem(client, "alice"), 10.0, "a problem")
-            assert why == "no word from its harness within 5 s; see its log"
-            mail = await watch.first(lambda event: told(event, "manager", "container_crash"))
-            body = told(mail, "manager", "container_crash")
-            assert body is not None
-            assert (body["reason"], body["note"]) == ("start_timeout", why)
-            await wait_for(lambda: linked(client, "alice"), 60.0, "another run, which answers")
-
-            async def fine() -> bool:
-                return await problem(client, "alice") == ""
-
-            await wait_for(fine, 30.0, "no problem")
-            assert len([e for e in watch.events if of(e, "alice", "crash")]) == 1
-
-
-async def hang_at_start(client: AdminClient, hive: Hosted) -> str:
-    """Stops alice's harness (SIGSTOP) before it has a link; returns the invocation."""
-    stop = ["systemctl", "kill", "--signal=STOP", "hyperhive-harness"]
-    await client.call("start", name="alice")
-    await wait_for(lambda: "h-alice" in hive.machines(), 20.0, "the machine")
-    while hive.host.run(hive.inside("alice", stop), check=False).returncode:
-        pass  # not begun yet
-    assert not await linked(client, "alice")
-    return hive.unit("alice", "InvocationID")["InvocationID"]
-
-
 # --- again and again ---
 
 
