@@ -78,6 +78,8 @@ async def run(
         for pump in pumps:
             pump.cancel()
         await asyncio.gather(*pumps, return_exceptions=True)
+        for pipe in (process.stdout, process.stderr):
+            pipe.close()  # a pump that was cancelled before its first step has not
         await over.wait()
         status = process.wait()
     return status

@@ -101,6 +101,19 @@ async def test_it_is_killed_when_nobody_waits_any_more(tmp_path: Path) -> None:
     await wait_for(lambda: not alive(file), what="no process")
 
 
+@pytest.mark.parametrize("steps", range(4))
+async def test_nothing_is_left_open_however_early_it_is_cancelled(steps: int) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    task = asyncio.create_task(ran("import time; time.sleep(100)"))
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    del task
+    await wait_for(lambda: len(list(Path("/proc/self/fd").iterdir())) == before)
+
+
 async def test_a_program_that_is_not_there() -> None:
     with pytest.raises(Unavailable, match="no-such-program cannot be started"):
         await run(["no-such-program"], environment={}, seconds=1, output=Kept(1), errors=Kept(1))
