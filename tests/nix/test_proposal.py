@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hyperhive.flakes.job_nix import command, environment
+from hyperhive.protocol.builds import Request
 from hyperhive.protocol.bundle import AgentSettings, parse_settings, settings_json
 from tests.nix.agents import small_nixpkgs
 from tests.nix.hosts import host
@@ -114,6 +117,29 @@ def test_the_host_has_built_what_the_service_will_ask_for(flake: Path, tmp_path:
 def test_the_rebuild_tells_what_is_wrong_with_a_declared_module(tmp_path: Path) -> None:
     with pytest.raises(NixError, match=r"hyperhive\.allowedBash: `git\*`: may have"):
         declared_host(tmp_path, "prebuilt", '{ hyperhive.allowedBash = [ "git*" ]; }')
+
+
+def test_it_is_evaluated_as_a_job_evaluates(flake: Path, tmp_path: Path) -> None:
+    """With nothing but the flake and its inputs to be read, and no network."""
+    request = Request(verb="eval", agent="alice", seconds=60, offline=True)
+    work = tmp_path / "7"
+    directory = job(flake, work / "in/flake", "{ }")
+    home = tmp_path / "home"
+    home.mkdir()
+    # No daemon of Nix need run here.
+    given = {**environment(request, work, home), "NIX_REMOTE": ""}
+    done = subprocess.run(
+        command(request, work), env=given, check=True, capture_output=True, text=True, timeout=60
+    )
+    assert json.loads(done.stdout) == proposal(directory)
+    (directory / "agent/agent.nix").write_text(
+        '{ hyperhive.prompt = builtins.readFile "/etc/hosts"; }'
+    )
+    denied = subprocess.run(
+        command(request, work), env=given, check=False, capture_output=True, text=True, timeout=60
+    )
+    assert denied.returncode
+    assert "forbidden" in denied.stderr
 
 
 def test_people_build_the_same(flake: Path, tmp_path: Path) -> None:
