@@ -62,11 +62,14 @@ def meets(found: tuple[int, ...], lines: tuple[tuple[int, ...], ...]) -> bool:
 
 def installed() -> list[Version]:
     """What runs here, against its floors."""
-    return [
-        Version(FLOORS["sqlite"], SQLITE_VERSION),
-        Version(FLOORS["aiohttp"], importlib.metadata.version("aiohttp")),
-        Version(FLOORS["claude-code"], _claude_version()),
-    ]
+    found = {
+        "sqlite": SQLITE_VERSION,
+        "aiohttp": importlib.metadata.version("aiohttp"),
+    }
+    # The agent SDK of nixpkgs carries none: there it is in agents' bundles, and looked at by Nix.
+    if claude := _claude_version():
+        found["claude-code"] = claude
+    return [Version(FLOORS[part], version) for part, version in found.items()]
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from hyperhive.protocol.errors import InvalidField
@@ -50,6 +52,17 @@ def test_a_version_is_good_in_its_line(found: tuple[int, ...], good: bool) -> No
 def test_it_is_told_in_words(found: str, good: bool, text: str) -> None:
     version = Version(FLOOR, found)
     assert (version.good, version.text) == (good, text)
+
+
+def test_claude_code_may_be_with_the_agents_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on NixOS, where a strict service would start nowhere else."""
+    package = tmp_path / "claude_agent_sdk"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert {v.floor.part for v in installed()} == versions.FLOORS.keys() - {"claude-code"}
 
 
 def test_every_part_is_found_here() -> None:
