@@ -56,7 +56,7 @@ def main(clone: Path, python: str, *shown: str) -> None:
     copy(packaging / "journald/hyperhive.conf", "/etc/systemd/journald@hyperhive.conf")
     has_nix = nix.DAEMON.exists() and not stays  # its settings are for a host to throw away
     if has_nix:
-        nix.prepare(clone)
+        nix.prepare(clone, python, *shown)
     store = [str(nix.STORE)] if has_nix else []
     needed = [path for path in (*SHOWN, *store, *shown) if Path(path).is_dir()]
     make_skeleton(SKELETON, python, needed)

@@ -21,20 +21,22 @@ max-jobs = 2
 """
 DROP_IN = """\
 [Service]
-# The clone may be anywhere, and is what runs here.
+# What runs here is below a directory that it would not see.
 ProtectHome=no
 PrivateTmp=no
 TemporaryFileSystem=
 TemporaryFileSystem=/run/hyperhive:mode=1777,size=256M
 TemporaryFileSystem=/var/lib/hyperhive:ro /etc:ro
 """
+HIDDEN = ("/home", "/media", "/mnt", "/root", "/run", "/srv", "/tmp", "/var")
+"""From the units."""
 UNITS = ("hyperhive-eval@.service", "hyperhive-build@.service")
 SYSUSERS = "m hyperhive-build nix-users\n"
 """On Debian the daemon's socket is this group's."""
 
 
-def prepare(clone: Path) -> None:
-    """Before users and directories are made."""
+def prepare(clone: Path, *needed: str) -> None:
+    """Before users and directories are made; the units' programs need the clone and `needed`."""
     shutil.chown(STORE.parent, "root", "root")
     STORE.mkdir(exist_ok=True)
     shutil.chown(STORE, "root", "nixbld")
@@ -43,7 +45,9 @@ def prepare(clone: Path) -> None:
     _write(Path("/etc/sysusers.d/hyperhive-nix.conf"), SYSUSERS)
     tmpfiles = clone / "packaging/tmpfiles/hyperhive-nix.conf"
     _write(Path("/etc/tmpfiles.d/hyperhive-nix.conf"), tmpfiles.read_text())
-    for unit in UNITS:
+    paths = [clone, *map(Path, needed)]
+    hidden = any(path.is_relative_to(place) for path in paths for place in HIDDEN)
+    for unit in UNITS if hidden else ():
         _write(Path(f"/etc/systemd/system/{unit}.d/clone.conf"), DROP_IN)
     shutil.rmtree(FLAKE, ignore_errors=True)
     shutil.copytree(clone / "nested/flake", FLAKE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -109,6 +110,20 @@ def all_over(host: NestedHost) -> Iterator[None]:
     wait_until(lambda: not processes(host, BUILDER), 20.0, "the end of all builders")
     units = ["systemctl", "list-units", "--no-legend", "hyperhive-eval@*", "hyperhive-build@*"]
     assert host.run([*units, "--state=active,activating"]).stdout == ""
+
+
+@contextmanager
+def changed(host: NestedHost, unit: str, service: str) -> Iterator[None]:
+    """With more in the section `[Service]` of the unit."""
+    directory = host.path(f"/run/systemd/system/{unit}.d")
+    directory.mkdir(parents=True)
+    (directory / "changed.conf").write_text(f"[Service]\n{service}")
+    host.run(["systemctl", "daemon-reload"])
+    try:
+        yield
+    finally:
+        shutil.rmtree(directory)
+        host.run(["systemctl", "daemon-reload"])
 
 
 def processes(host: NestedHost, user: str) -> str:

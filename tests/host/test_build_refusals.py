@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from nested.host import NestedHost
-from tests.host.building import STATE, Builder, Failed, all_over, builder, package
+from tests.host.building import STATE, Builder, Failed, all_over, builder, changed, package
 from tests.support.net import free_port
 
 pytestmark = pytest.mark.nix
@@ -189,14 +189,8 @@ def test_a_build_that_writes_elsewhere(nested: NestedHost, build: Builder) -> No
 
 def test_a_limit_of_the_unit_itself(nested: NestedHost, build: Builder) -> None:
     """However long the configuration lets it run."""
-    drop_in = nested.path("/etc/systemd/system/hyperhive-build@.service.d/short.conf")
-    drop_in.write_text("[Service]\nTimeoutStartSec=2\n")
-    nested.run(["systemctl", "daemon-reload"])
-    try:
+    with changed(nested, "hyperhive-build@.service", "TimeoutStartSec=2\n"):
         assert reason(build, package("longer", "sleep 1000")) == "stopped"
-    finally:
-        drop_in.unlink()
-        nested.run(["systemctl", "daemon-reload"])
 
 
 def test_no_daemon(nested: NestedHost, build: Builder) -> None:

@@ -14,6 +14,7 @@ from tests.host.building import (
     Builder,
     all_over,
     builder,
+    changed,
     package,
     processes,
 )
@@ -130,6 +131,18 @@ def test_an_agent_is_started_from_a_bundle_in_the_store(nested: NestedHost, buil
         nested.run(["rm", "-rf", f"{bundles}/alice", sockets])
 
 
+def test_a_daemon_that_dies_is_said_to(nested: NestedHost, build: Builder) -> None:
+    drv = build.evaluate(package("bereft", "echo begun; sleep 1000"))["drv"]
+    build.begin("build", 2, "alice", drv)
+    while build.read()["line"] != "begun":
+        pass
+    nested.run(["systemctl", "kill", "--signal=KILL", "nix-daemon.service"])
+    while "failed" not in (told := build.read()):
+        pass
+    assert told["failed"] == "daemon"
+    assert build.build(GOOD)
+
+
 def test_garbage_collection_takes_what_nobody_keeps(nested: NestedHost, build: Builder) -> None:
     drv = build.evaluate(GOOD)["drv"]
     nested.run(["nix-store", "--gc"])
@@ -149,20 +162,13 @@ def test_its_user_sees_nothing_of_the_service(nested: NestedHost) -> None:
         f"id -u; ls -A {STATE} {STATE}/* /run/hyperhive /etc /proc/1; cut -d: -f1 /proc/net/dev; "
         f"touch {STATE}/jobs/9/in/x /usr/x {STATE}/x; env"
     )
-    drop_in = nested.path("/etc/systemd/system/hyperhive-eval@.service.d/look.conf")
-    drop_in.write_text(
-        f"[Service]\nExecStart=\nExecStart=-/bin/sh -c '({look}) >{STATE}/jobs/%i/out/seen 2>&1'\n"
-    )
     job = f"{STATE}/jobs/9"
     nested.run(["install", "-d", "-m", "0777", job, f"{job}/in", f"{job}/out"])
-    nested.run(["systemctl", "daemon-reload"])
-    try:
+    start = f"ExecStart=\nExecStart=-/bin/sh -c '({look}) >{STATE}/jobs/%i/out/seen 2>&1'\n"
+    with changed(nested, "hyperhive-eval@.service", start):
         nested.run(["systemctl", "start", "hyperhive-eval@9"])
-        seen = nested.path(f"{job}/out/seen").read_text().splitlines()
-    finally:
-        drop_in.unlink()
-        nested.run(["rm", "-rf", job])
-        nested.run(["systemctl", "daemon-reload"])
+    seen = nested.path(f"{job}/out/seen").read_text().splitlines()
+    nested.run(["rm", "-rf", job])
     assert seen[0] == nested.run(["id", "-u", "hyperhive-build"]).stdout.strip()
     assert "jobs" in seen
     assert [line for line in seen if line.startswith("  ")] == ["    lo"]
