@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hyperhive import __version__
-from tests.support.nix import ROOT, evaluate, library, run
+from tests.support.nix import ROOT, STUBS, evaluate, library, run
 
 FILES = sorted(
     path
@@ -50,31 +50,62 @@ def test_files_keep_to_their_budget_and_say_what_they_are() -> None:
     assert set(FILES) - set(told) - set(ROOT.glob("tests/nix/stubs/agents/*/*")) == set()
 
 
-@pytest.mark.nixlib
+def flake(directory: Path, nixpkgs: str) -> str:
+    """Our flake with a nixpkgs whose outputs are that; what names it to Nix."""
+    copy = directory / "copy"
+    copy.mkdir()
+    files = ["flake.nix", "module.nix", "agent.nix", "nix", "hyperhive", "package-lock.json"]
+    ignored = shutil.ignore_patterns("__pycache__", "vendor")
+    for name in (*files, "LICENSE", "pyproject.toml", "docs"):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, copy / name, ignore=ignored)
+        else:
+            shutil.copy(ROOT / name, copy / name)
+    (directory / "flake.nix").write_text(f"{{ outputs = _: {{ {nixpkgs} }}; }}")
+    text = (copy / "flake.nix").read_text()
+    (copy / "flake.nix").write_text(re.sub('url = ".*"', f'url = "path:{directory}"', text))
+    run("nix", "flake", "lock", f"path:{copy}")
+    return f"path:{copy}"
+
+
+@pytest.mark.nix
 def test_the_flake_has_its_outputs(tmp_path: Path) -> None:
-    """Those that need no package; the others are in checks, which run with a whole nixpkgs."""
     nixpkgs = tmp_path / "nixpkgs"
     nixpkgs.mkdir()
-    (nixpkgs / "flake.nix").write_text(f"{{ outputs = _: {{ lib = import {library()}; }}; }}")
-    copy = tmp_path / "copy"
-    files = ["flake.nix", "module.nix", "agent.nix", "nix"]
-    copy.mkdir()
-    subprocess.run(["cp", "-R", *files, copy], cwd=ROOT, check=True)
-    flake = copy / "flake.nix"
-    flake.write_text(re.sub('url = ".*"', f'url = "path:{nixpkgs}"', flake.read_text()))
-    run("nix", "flake", "lock", f"path:{copy}")
+    each = "names: f: builtins.listToAttrs (map (name: { inherit name; value = f name; }) names)"
+    ours = flake(nixpkgs, f"lib.genAttrs = {each}; legacyPackages = {{ }};")
     names = "builtins.mapAttrs (_: builtins.attrNames)"
-    found = json.loads(
-        run(*EVAL, "--json", "--expr", f'{names} (builtins.getFlake "path:{copy}").outputs')
-    )
+    expression = f'{names} (builtins.getFlake "{ours}").outputs'
     systems = ["aarch64-linux", "x86_64-linux"]
-    assert found == {
+    assert json.loads(run(*EVAL, "--json", "--expr", expression)) == {
         "nixosModules": ["agent", "default"],
         "lib": ["mkAgent", "optionDocs"],
         "overlays": ["default"],
         **dict.fromkeys(("packages", "apps", "devShells", "checks"), systems),
     }
-    docs = run(*EVAL, "--raw", "--expr", f'(builtins.getFlake "path:{copy}").lib.optionDocs')
+
+
+@pytest.mark.nixlib
+def test_every_output_can_be_evaluated(tmp_path: Path) -> None:
+    """As far as it is ours: every package of nixpkgs is an empty one."""
+    nixpkgs = tmp_path / "nixpkgs"
+    found = library()
+    assert found
+    shutil.copytree(found, nixpkgs / "lib")
+    shutil.copytree(STUBS, nixpkgs / "stubs")
+    (nixpkgs / "default.nix").write_text(
+        "_: import ./stubs/whole_nixpkgs.nix { lib = import ./lib; }"
+    )
+    packages = "x86_64-linux = import ./. { }; aarch64-linux = import ./. { };"
+    ours = flake(nixpkgs, f"lib = import ./lib; legacyPackages = {{ {packages} }};")
+    shown = json.loads(run("nix", "flake", "show", "--json", ours))
+    assert shown["packages"]["x86_64-linux"].keys() == {"default", "harness", "hyperhive"}
+    assert shown["devShells"]["x86_64-linux"]["default"]["type"] == "derivation"
+    assert shown["apps"]["x86_64-linux"]["demo"]["type"] == "app"
+    assert {"format", "lint", "types", "layers", "units", "option-docs"} <= shown["checks"][
+        "x86_64-linux"
+    ].keys()
+    docs = run("nix", "eval", "--raw", f"{ours}#lib.optionDocs")
     assert docs == (ROOT / "docs/options.md").read_text()
 
 
