@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from hyperhive.admin.app import make_app
 from hyperhive.admin.client import AdminClient
 from hyperhive.admin.context import Context
 from hyperhive.service import listening
+from tests.support.deploying import Workshop, workshop
 from tests.support.dump import dump
 from tests.support.swarm import Swarm, swarm
 
@@ -46,36 +48,58 @@ class Served:
         return dump(self.database)
 
 
+@asynccontextmanager
+async def serving(made: Swarm, directory: Path, path: Path) -> AsyncIterator[Served]:
+    """Its admin socket at `path`; the swarm's database is in `directory`."""
+
+    async def logs(agent: str, lines: int) -> list[str]:
+        return [f"{agent} {n}" for n in range(lines)][-3:]
+
+    async def doctor() -> list[dict[str, Any]]:
+        return [{"name": "disk", "level": "failure", "text": "full"}]
+
+    context = Context(
+        hive=made.hive,
+        runtime_kind="local",
+        warnings=("careful",),
+        dashboard_url=made.url,
+        logs=logs,
+        gauge=made.gauge,
+        terminals=made.terminals,
+        push=made.push,
+        login_code=made.login_code,
+        doctor=doctor,
+    )
+    app = make_app(context)
+    async with listening.on_socket(app, path):
+        yield Served(made, path, directory / "hive.db", app)
+
+
 @pytest.fixture
-async def served(
-    tmp_path: Path, socket_dir: Path, caplog: pytest.LogCaptureFixture
-) -> AsyncIterator[Served]:
+def all_is_well(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """At the end nothing may have been logged as an error."""
     caplog.set_level(logging.INFO)
+    yield
+    records = caplog.get_records("call")
+    bad = [r for r in records if r.levelno >= logging.ERROR or r.exc_info]
+    assert [r.getMessage() for r in bad] == []
+
+
+@pytest.fixture
+async def served(tmp_path: Path, socket_dir: Path, all_is_well: None) -> AsyncIterator[Served]:
     async with swarm(tmp_path) as made:
         await made.hive.agents.spawn("bob")
+        async with serving(made, tmp_path, socket_dir / "admin.sock") as served:
+            yield served
 
-        async def logs(agent: str, lines: int) -> list[str]:
-            return [f"{agent} {n}" for n in range(lines)][-3:]
 
-        async def doctor() -> list[dict[str, Any]]:
-            return [{"name": "disk", "level": "failure", "text": "full"}]
-
-        context = Context(
-            hive=made.hive,
-            runtime_kind="local",
-            warnings=("careful",),
-            dashboard_url=made.url,
-            logs=logs,
-            gauge=made.gauge,
-            terminals=made.terminals,
-            push=made.push,
-            login_code=made.login_code,
-            doctor=doctor,
-        )
-        path = socket_dir / "admin.sock"
-        app = make_app(context)
-        async with listening.on_socket(app, path):
-            yield Served(made, path, tmp_path / "hive.db", app)
-    bad = [r for r in caplog.records if r.levelno >= logging.ERROR or r.exc_info]
-    assert [r.getMessage() for r in bad] == []
+@pytest.fixture
+async def building(
+    tmp_path: Path, socket_dir: Path, all_is_well: None
+) -> AsyncIterator[tuple[Served, Workshop]]:
+    """One whose agents are built, though nothing carries deploys out."""
+    async with (
+        workshop(tmp_path) as made,
+        serving(made.made, tmp_path, socket_dir / "admin.sock") as served,
+    ):
+        yield served, made

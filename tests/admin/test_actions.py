@@ -16,6 +16,7 @@ UNKNOWN = [
     ("cancel_question", {"id": 99}, "not_found"),
     ("cancel_turn", {"name": "nobody"}, "not_found"),
     ("debug_ack", {"name": "nobody", "deliveries": [1]}, "not_found"),
+    ("deploys", {"agent": "nobody"}, "not_found"),
     ("debug_recv", {"name": "nobody"}, "not_found"),
     ("debug_send", {"sender": "nobody", "to": "alice", "body": "x", "key": "k"}, "not_found"),
     ("debug_wake", {"name": "nobody"}, "not_found"),
@@ -43,6 +44,11 @@ REFUSED = [
     ("destroy", {"name": "manager"}, "invalid_field"),
     ("cancel_turn", {"name": "alice"}, "conflict"),
     ("new_session", {"name": "alice"}, "conflict"),
+    ("cancel_deploy", {"id": 1}, "unavailable"),
+    ("deploy_log", {"id": 1}, "unavailable"),
+    ("rollback", {"name": "alice"}, "unavailable"),
+    ("update", {"name": "alice"}, "unavailable"),
+    ("update", {}, "unavailable"),
 ]
 
 

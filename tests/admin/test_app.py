@@ -33,6 +33,7 @@ RIGHT: dict[str, dict[str, Any]] = {
         "key": KEY,
     },
     "audit": {"limit": 5, "before": 9},
+    "cancel_deploy": {"id": 1},
     "cancel_question": {"id": 1},
     "cancel_turn": {"name": "alice"},
     "debug_ack": {"name": "alice", "instance": "debug-instance", "deliveries": [1]},
@@ -41,6 +42,8 @@ RIGHT: dict[str, dict[str, Any]] = {
     "debug_send": {"sender": "alice", "to": "manager", "body": "hello", "key": KEY},
     "debug_wake": {"name": "alice"},
     "deny": {"id": 1, "reason": "no"},
+    "deploy_log": {"id": 1, "offset": 5},
+    "deploys": {"agent": "alice", "limit": 5},
     "destroy": {"name": "alice", "purge": False},
     "doctor": {},
     "inbox": {"limit": 5},
@@ -54,10 +57,12 @@ RIGHT: dict[str, dict[str, Any]] = {
     "questions": {"all": True, "limit": 5},
     "restart": {"name": "alice"},
     "revive": {"name": "alice"},
+    "rollback": {"name": "alice", "to": 1},
     "send": {"to": "alice", "body": "hello", "in_reply_to": 1, "ttl_seconds": 60, "key": KEY},
     "spawn": {"name": "carol", "description": "counts"},
     "start": {"name": "alice"},
     "status": {},
+    "update": {"name": "alice"},
 }
 
 

@@ -9,6 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from hyperhive.cli import deploys
 from hyperhive.cli.agents import doctor
 from hyperhive.cli.main import cli
 from tests.cli.conftest import Result, Run
@@ -253,5 +254,6 @@ def test_every_verb_was_tried() -> None:
     """By its name in this file; some have files of their own."""
     source = Path(__file__).read_text()
     elsewhere = {("serve",), ("demo",), ("events",), ("shell",)}
+    elsewhere |= {(command.name or "",) for command in deploys.COMMANDS}
     missing = [v for v in commands(cli) if v not in elsewhere and f'"{v[-1]}"' not in source]
     assert missing == []
