@@ -40,11 +40,7 @@ let
       '';
 
   tests = ../nixos-tests;
-  behaviours = lib.optionals (lib.pathExists tests) (
-    lib.filter (lib.hasSuffix ".nix") (
-      lib.attrNames (lib.filterAttrs (_: kind: kind == "regular") (lib.readDir tests))
-    )
-  );
+  behaviours = lib.filter (lib.hasSuffix ".nix") (lib.attrNames (lib.readDir tests));
 in
 import ./packages.nix { inherit pkgs; }
 // {
@@ -63,6 +59,7 @@ import ./packages.nix { inherit pkgs; }
     lib.nameValuePair "nixos-${lib.removeSuffix ".nix" file}" (
       pkgs.testers.runNixOSTest {
         imports = [ (tests + "/${file}") ];
+        _module.args.hyperhive = import (tests + "/lib") { inherit lib; };
         defaults.imports = [ ../module.nix ];
       }
     )

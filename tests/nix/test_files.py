@@ -56,7 +56,7 @@ def flake(directory: Path, nixpkgs: str) -> str:
     copy.mkdir()
     files = ["flake.nix", "module.nix", "agent.nix", "nix", "hyperhive", "package-lock.json"]
     ignored = shutil.ignore_patterns("__pycache__", "vendor")
-    for name in (*files, "LICENSE", "pyproject.toml", "docs"):
+    for name in (*files, "LICENSE", "pyproject.toml", "docs", "nixos-tests"):
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, copy / name, ignore=ignored)
         else:
@@ -102,9 +102,9 @@ def test_every_output_can_be_evaluated(tmp_path: Path) -> None:
     assert shown["packages"]["x86_64-linux"].keys() == {"default", "harness", "hyperhive"}
     assert shown["devShells"]["x86_64-linux"]["default"]["type"] == "derivation"
     assert shown["apps"]["x86_64-linux"]["demo"]["type"] == "app"
-    assert {"format", "lint", "types", "layers", "units", "option-docs"} <= shown["checks"][
-        "x86_64-linux"
-    ].keys()
+    behaviours = {f"nixos-{path.stem}" for path in (ROOT / "nixos-tests").glob("*.nix")}
+    checks = {"format", "lint", "types", "layers", "units", "option-docs", *behaviours}
+    assert checks <= shown["checks"]["x86_64-linux"].keys()
     docs = run("nix", "eval", "--raw", f"{ours}#lib.optionDocs")
     assert docs == (ROOT / "docs/options.md").read_text()
 

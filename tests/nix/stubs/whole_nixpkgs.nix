@@ -78,7 +78,7 @@ let
       mkShell =
         args: base.runCommand "shell" { packages = builtins.toJSON args.packages; } "mkdir $out";
       writeShellScript = base.writeText;
-      testers.runNixOSTest = test: package "nixos-test" // { inherit test; };
+      testers.runNixOSTest = test: package "nixos-test-${toString (map baseNameOf test.imports)}";
     };
 in
 pkgs
