@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hyperhive.config import AgentConfig
+from hyperhive.flakes.git_tree import check_path
 from hyperhive.protocol.bundle import AgentSettings, settings_json
 from hyperhive.protocol.errors import InvalidField
 
@@ -44,11 +45,14 @@ def _read(module: Path, where: str) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
         left = MAX_BYTES
         for path in _walk(module):
-            data = _bounded(path, left)
+            data, name = _bounded(path, left), str(path.relative_to(module))
+            check_path(name)
             left -= len(data)
-            found[str(path.relative_to(module))] = data
+            found[name] = data
             if len(found) > MAX_FILES:
-                raise InvalidField(f"{where}.module", f"has more than {MAX_FILES} files")
+                raise InvalidField("", f"has more than {MAX_FILES} files")
+    except InvalidField as error:
+        raise error.within(f"{where}.module") from None
     except OSError as error:
         problem = f"{error.filename or module} cannot be read: {error.strerror or error}"
         raise InvalidField(f"{where}.module", problem) from None
@@ -56,11 +60,14 @@ def _read(module: Path, where: str) -> dict[str, bytes]:
 
 
 def _walk(directory: Path) -> Iterator[Path]:
-    """Regular files only, in order; a repository's own directory is not part of it."""
+    """Regular files only, in order; what git keeps there is not part of it. Raises InvalidField."""
     for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
+        if entry.name == ".git":
+            continue
         if entry.is_dir(follow_symlinks=False):
-            if entry.name != ".git":
-                yield from _walk(Path(entry.path))
+            yield from _walk(Path(entry.path))
+        elif entry.is_dir():
+            raise InvalidField("", f"{entry.path} is a link to a directory; put its files there")
         elif entry.is_file():
             yield Path(entry.path)
 
