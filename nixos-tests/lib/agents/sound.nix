@@ -1,0 +1,4 @@
+# An agent that comes up.
+{
+  hyperhive.allowedBash = [ "echo *" ];
+}

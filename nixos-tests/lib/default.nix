@@ -1,0 +1,17 @@
+# What the tests share; each is given it as `hyperhive`.
+{ lib }:
+{
+  # A machine that runs hyperhive with these options, and a scripted model.
+  machine = options: {
+    imports = [ ./machine.nix ];
+    services.hyperhive = options;
+  };
+
+  # A test script: `hive` is the command line on the machine, see hive.py.
+  script = text: ''
+    ${lib.readFile ./hive.py}
+
+    hive = Hive(machine)
+    ${text}
+  '';
+}
