@@ -185,10 +185,10 @@ async def test_what_does_not_come_up_is_taken_back(
             say(f"taken back after {second['seconds']} s: {second['error']!r};")
             assert git(b.hive, "rev-parse", "main") == first["commit"]
             assert second["error"] in git(b.hive, "tag", "-n9", "-l", f"failed/{second['id']}")
+            await wait_for(lambda: b.hive.launch("alice")["bundle"] == first["bundle"], 30.0)
             await wait_for(lambda: linked(b), 30.0)
             agent = await b.agent()
             assert (agent["deploy"], agent["settings"]["prompt"]) == (first["id"], "one")
-            assert b.hive.launch("alice")["bundle"] == first["bundle"]
             assert b.hive.unit("alice", "InvocationID") != run
             assert agent["waiting"] == 1
             # Not again by itself: the declaration has not changed since.
