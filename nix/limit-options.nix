@@ -32,8 +32,7 @@ let
     diskMax = {
       type = ours.bytes 1048576 1152921504606846976;
       example = "20G";
-      text = ''
-        Bytes of its state, home and workspace together, where the file system has project quotas.'';
+      text = "Bytes of its state, home and workspace, where the file system has project quotas.";
     };
     inodesMax = {
       type = types.ints.between 100 1099511627776;
@@ -48,6 +47,10 @@ lib.mapAttrs (
     type = types.nullOr limit.type;
     default = defaults.${name} or null;
     inherit (limit) example;
-    description = "${limit.text} ${note}";
+    description = ''
+      ${limit.text}
+
+      ${note}
+    '';
   }
 ) limits
