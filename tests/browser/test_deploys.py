@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -216,6 +217,31 @@ async def test_a_proposed_change_is_approved_on_its_page(shop: Workshop, window:
     await expect(page.locator("#page")).to_contain_text("deploy 2 queued")
     await shop.change(2, state="building")
     await expect(page.locator("#page")).to_contain_text("deploy 2 building")
+
+
+async def test_a_deploy_as_it_is_carried_out(shop: Workshop, window: Window) -> None:
+    page, parts = window.page, shop.made.hive.need_deploying()
+    goes_on = asyncio.Event()
+
+    async def hold(_: str) -> None:
+        await goes_on.wait()
+
+    shop.builds.step = hold
+    await shop.deploy("alice", "done", commit=await shop.commit("alice", "throw it is broken"))
+    carrying_out = asyncio.create_task(parts.deployer.run())
+    try:
+        await window.show("/agents/alice")
+        await page.get_by_role("button", name="Update").click()
+        await expect(page.locator("#deploy-2 .chip").first).to_have_text("evaluating")
+        await page.locator("#deploy-2").get_by_role("link").click()
+        await expect(page.locator("#printed pre")).to_have_text("evaluating alice\n")
+        goes_on.set()
+        await expect(page.locator("h1 + .chip")).to_have_text("failed")
+        await expect(page.locator(".failure")).to_have_text("error: it is broken")
+        await expect(page.locator("#printed pre")).to_contain_text("error: it is broken")
+    finally:
+        carrying_out.cancel()
+        await asyncio.gather(carrying_out, return_exceptions=True)
 
 
 # --- layout ---

@@ -22,17 +22,17 @@ OVER = ("done", "failed", "rolled_back", "cancelled")
 
 
 class PrintedBuilds(FakeBuilds):
-    """Logs that a test writes, read in parts of whole lines as the service reads them."""
+    """Logs that a test can write to, read in parts of whole lines as the service reads them."""
 
-    def __init__(self, repositories: Repositories) -> None:
-        super().__init__(repositories)
-        self.printed: dict[int, bytes] = {}
+    @property
+    def printed(self) -> dict[int, bytes]:
+        return self._logs
 
     def print(self, deploy: int, text: str) -> None:
-        self.printed[deploy] = self.printed.get(deploy, b"") + text.encode()
+        self._logs[deploy] = self._logs.get(deploy, b"") + text.encode()
 
     async def log(self, deploy: int, offset: int) -> tuple[str, int]:
-        data = self.printed.get(deploy, b"")[offset : offset + PART]
+        data = self._logs.get(deploy, b"")[offset : offset + PART]
         data = data[: data.rfind(b"\n") + 1]
         return data.decode(errors="replace"), offset + len(data)
 
