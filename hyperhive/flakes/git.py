@@ -220,8 +220,7 @@ class Repositories:
     async def _resolve(self, name: str, commit: str, kind: str) -> str:
         """The full id of the commit, or of its tree."""
         try:
-            await self._verify(name, f"{_checked(commit)}^{{commit}}")
-            return await self._verify(name, f"{commit}^{{{kind}}}")
+            return await self._verify(name, f"{_checked(commit)}^{{commit}}^{{{kind}}}")
         except NotFound:
             raise _no_commit(name, commit) from None
 
