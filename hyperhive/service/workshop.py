@@ -7,8 +7,8 @@ import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from io import FileIO
 from pathlib import Path
-from typing import TextIO
 
 from hyperhive.config.options import NixConfig
 from hyperhive.flakes.git import Repositories
@@ -127,12 +127,13 @@ class NixBuilds:
     async def forget(self, agent: str) -> None:
         await self._nix.release(agent)
 
-    def _log(self, deploy: int) -> TextIO:
+    def _log(self, deploy: int) -> FileIO:
         try:
             self._logs.mkdir(mode=0o700, exist_ok=True)
             for old in sorted(self._logs.glob("*.log"), key=lambda p: int(p.stem))[:-KEPT_LOGS]:
                 old.unlink(missing_ok=True)
-            return self._path(deploy).open("a", encoding="utf-8", buffering=1)
+            # Without a buffer, or closing it would fail on a full disk.
+            return self._path(deploy).open("ab", buffering=0)
         except (OSError, ValueError) as error:
             raise Unavailable(f"{self._logs} cannot be written to: {error}") from None
 
@@ -140,10 +141,10 @@ class NixBuilds:
         return self._logs / f"{deploy}.log"
 
 
-def _writer(log: TextIO) -> Callable[[str], None]:
+def _writer(log: FileIO) -> Callable[[str], None]:
     def write(line: str) -> None:
         with suppress(OSError):  # a full disk: the outcome matters more than its log
-            log.write(f"{line}\n")
+            log.write(f"{line}\n".encode())
 
     return write
 

@@ -1,0 +1,245 @@
+"""Configurations in real repositories, and what the service keeps of evaluations and builds."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from hyperhive.flakes.git import Repositories
+from hyperhive.flakes.git_objects import File
+from hyperhive.protocol.errors import BuildFailed, Conflict, InvalidField, NotFound, Unavailable
+from hyperhive.service import workshop
+from hyperhive.service.workshop import GitConfigs, NixBuilds
+from tests.flakes.test_nix import DRV, HASH, PROPOSAL, Bench
+from tests.store.given import StepClock
+
+FIRST: dict[str, bytes | None] = {"agent.nix": b"one", "declared.json": b"{}"}
+
+
+@pytest.fixture
+def git(tmp_path: Path) -> Repositories:
+    return Repositories(tmp_path / "applied")
+
+
+@pytest.fixture
+def configs(git: Repositories) -> GitConfigs:
+    return GitConfigs(git, StepClock())
+
+
+async def read(git: Repositories, commit: str) -> dict[str, bytes]:
+    entries = await git.list("alice", commit)
+    return {e.path: await git.read("alice", commit, e.path, 1_000) for e in entries}
+
+
+# --- configurations ---
+
+
+async def test_what_is_declared_is_a_commit_and_no_branch_yet(
+    git: Repositories, configs: GitConfigs
+) -> None:
+    assert await configs.head("alice") is None
+    commit = await configs.declare("alice", FIRST, None)
+    assert await read(git, commit) == FIRST
+    assert await configs.head("alice") is None
+    (log,) = await git.log("alice", 5, commit)
+    assert (log.author, log.parents, log.at) == ("hyperhive", (), int(StepClock().now()))
+
+
+async def test_a_change_goes_on_top_and_leaves_the_rest(
+    git: Repositories, configs: GitConfigs
+) -> None:
+    files: dict[str, bytes | File] = {
+        "agent.nix": b"one",
+        "run": File(b"#!", executable=True),
+        "old/x.nix": b"x",
+    }
+    await git.create("alice")
+    base = await git.commit("alice", files, parent=None, message="m", author="a", when=1.0)
+    changed = {"agent.nix": b"two", "run": b"#!/bin/sh", "old/x.nix": None, "gone": None}
+    commit = await configs.declare("alice", changed, base)
+    assert await read(git, commit) == {"agent.nix": b"two", "run": b"#!/bin/sh"}
+    assert {e.path: e.kind for e in await git.list("alice", commit)}["run"] == "program"
+    assert (await git.log("alice", 1, commit))[0].parents == (base,)
+
+
+async def test_what_is_so_already_is_no_commit(configs: GitConfigs) -> None:
+    base = await configs.declare("alice", FIRST, None)
+    assert await configs.declare("alice", FIRST, base) == base
+    assert await configs.declare("alice", {"agent.nix": b"one", "gone": None}, base) == base
+
+
+async def test_the_way_back_is_a_commit_on_top(git: Repositories, configs: GitConfigs) -> None:
+    one = await configs.declare("alice", FIRST, None)
+    two = await configs.declare("alice", {"agent.nix": b"two"}, one)
+    back = await configs.restore("alice", one, two, "back to deploy 1")
+    assert await read(git, back) == FIRST
+    (log,) = await git.log("alice", 1, back)
+    assert (log.parents, log.message) == ((two,), "back to deploy 1")
+    with pytest.raises(Conflict, match="alice has that configuration already"):
+        await configs.restore("alice", one, back, "again")
+
+
+async def test_what_came_up_is_main_and_what_did_not_has_a_tag(
+    git: Repositories, configs: GitConfigs
+) -> None:
+    one = await configs.declare("alice", FIRST, None)
+    two = await configs.declare("alice", {"agent.nix": b"two"}, one)
+    for _ in range(2):  # each may be repeated
+        await configs.settle("alice", 1, one)
+        await configs.fail("alice", 2, two, "error: it did\nnot build")
+    assert await configs.head("alice") == one
+    assert await git.tagged("alice", "deployed/1") == one
+    assert await git.tagged("alice", "failed/2") == two
+    await configs.settle("alice", 3, two)
+    assert await configs.head("alice") == two
+
+
+async def test_main_never_leaves_what_it_was(configs: GitConfigs) -> None:
+    one = await configs.declare("alice", FIRST, None)
+    other = await configs.declare("alice", {**FIRST, "agent.nix": b"other"}, None)
+    await configs.settle("alice", 1, one)
+    with pytest.raises(Conflict, match="does not contain"):
+        await configs.settle("alice", 2, other)
+    assert await configs.head("alice") == one
+
+
+async def test_nothing_is_left_of_what_is_removed(
+    tmp_path: Path, git: Repositories, configs: GitConfigs
+) -> None:
+    one = await configs.declare("alice", FIRST, None)
+    await configs.settle("alice", 1, one)
+    for _ in range(2):
+        await configs.remove("alice")
+    assert os.listdir(tmp_path / "applied") == []
+    assert await configs.head("alice") is None
+    with pytest.raises(NotFound):
+        await configs.fail("alice", 1, one, "late")
+    again = await configs.declare("alice", FIRST, None)
+    assert await configs.head("alice") is None
+    await configs.settle("alice", 2, again)
+    assert await git.tagged("alice", "deployed/1") is None
+
+
+# --- builds ---
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    monkeypatch.setattr("os.path.lexists", lambda path: True)  # there is no store here
+    return Bench(tmp_path)
+
+
+@pytest.fixture
+def builds(tmp_path: Path, bench: Bench, git: Repositories) -> NixBuilds:
+    return NixBuilds(bench.nix, git, tmp_path / "flake", tmp_path / "deploys")
+
+
+async def test_an_evaluation_says_what_it_comes_to(
+    bench: Bench, builds: NixBuilds, configs: GitConfigs
+) -> None:
+    commit = await configs.declare("alice", FIRST, None)
+    bench.answering({"ok": True, **PROPOSAL}, "evaluating\nwarning: old\n")
+    built = await builds.evaluate(7, "alice", commit)
+    assert (built.host, built.drv, built.bundle) == (builds.host, DRV, "")
+    assert (built.settings.model, built.system) == ("opus", PROPOSAL["system"])
+    assert bench.seen["agent"] == "alice"
+    assert await builds.log(7, 0) == ("evaluating\nwarning: old\n", 24)
+
+
+async def test_a_log_is_of_both_and_read_on_in_whole_lines(
+    bench: Bench, builds: NixBuilds, configs: GitConfigs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = await configs.declare("alice", FIRST, None)
+    bench.answering({"ok": True, **PROPOSAL}, "one\n")
+    await builds.evaluate(7, "alice", commit)
+    bench.answering({"ok": False, "reason": "build", "error": "no"}, "zwölf\nthree\n")
+    with pytest.raises(BuildFailed, match="no"):
+        await builds.build(7, "alice", DRV)
+    assert bench.seen["drv"] == DRV
+    assert await builds.log(7, 0) == ("one\nzwölf\nthree\n", 17)
+    assert await builds.log(7, 11) == ("three\n", 17)
+    assert await builds.log(7, 17) == ("", 17)
+    assert await builds.log(7, 999) == ("", 999)
+    assert await builds.log(8, 0) == ("", 0)
+    monkeypatch.setattr(workshop, "MAX_LOG", 12)
+    assert await builds.log(7, 0) == ("one\nzwölf\n", 11)
+
+
+async def test_old_logs_make_room(
+    tmp_path: Path, builds: NixBuilds, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workshop, "KEPT_LOGS", 3)
+    bench.answering({"ok": False, "reason": "build", "error": "no"}, "line\n")
+    for deploy in range(8, 14):  # 10 is younger than 9
+        with pytest.raises(BuildFailed):
+            await builds.build(deploy, "alice", DRV)
+    assert sorted(os.listdir(tmp_path / "deploys")) == ["10.log", "11.log", "12.log", "13.log"]
+
+
+async def test_a_log_that_cannot_be_written_is_told(tmp_path: Path, builds: NixBuilds) -> None:
+    (tmp_path / "deploys").write_text("in the way")
+    with pytest.raises(Unavailable, match="deploys cannot be written to"):
+        await builds.build(7, "alice", DRV)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+async def test_a_full_disk_costs_the_log_and_not_the_deploy(
+    tmp_path: Path, bench: Bench, builds: NixBuilds, configs: GitConfigs
+) -> None:
+    commit = await configs.declare("alice", FIRST, None)
+    (tmp_path / "deploys").mkdir()
+    (tmp_path / "deploys" / "7.log").symlink_to("/dev/full")
+    bench.answering({"ok": True, **PROPOSAL}, "one\ntwo\n")
+    assert (await builds.evaluate(7, "alice", commit)).drv == DRV
+
+
+async def test_what_runs_and_what_ran_outlive_a_collection(bench: Bench, builds: NixBuilds) -> None:
+    one, two = f"/nix/store/{HASH}-one", f"/nix/store/{HASH}-two"
+    await bench.nix.keep("alice", "pending", two)
+    await builds.keep("alice", {"running": two, "previous": one})
+    links = {link.name: os.readlink(link) for link in bench.roots.iterdir()}
+    assert links == {"alice-running": two, "alice-previous": one}
+    await builds.keep("alice", {"running": one})
+    assert os.listdir(bench.roots) == ["alice-running"]
+    for _ in range(2):
+        await builds.forget("alice")
+    assert os.listdir(bench.roots) == []
+
+
+async def test_cancelling_ends_the_unit(bench: Bench, builds: NixBuilds) -> None:
+    begun = asyncio.Event()
+
+    async def work(_: Path) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    bench.runner.work = work
+    task = asyncio.create_task(builds.build(7, "alice", DRV))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert bench.runner.stopped == ["hyperhive-build@7.service"]
+
+
+def test_the_host_is_all_that_its_flake_is(tmp_path: Path, git: Repositories, bench: Bench) -> None:
+    flake = tmp_path / "flake"
+
+    def host() -> str:
+        return NixBuilds(bench.nix, git, flake, tmp_path / "deploys").host
+
+    seen = [host(), host()]
+    assert seen[0] == seen[1]
+    for name in ("flake.lock", "lib/more.nix"):
+        (flake / name).parent.mkdir(exist_ok=True)
+        (flake / name).write_text("{ }")
+        seen.append(host())
+    (flake / "lib/more.nix").rename(flake / "lib/less.nix")
+    seen.append(host())
+    assert len(set(seen)) == 4
+    (flake / "flake.nix").unlink()
+    with pytest.raises(InvalidField, match=r"nix.flake: .*flake.nix cannot be read: No such file"):
+        host()
