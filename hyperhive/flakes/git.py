@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hyperhive.flakes import git_tree
+from hyperhive.flakes import git_leftovers, git_tree
 from hyperhive.flakes.git_objects import File, write_commit, write_tag, write_tree
 from hyperhive.flakes.git_program import GitFailed, git
 from hyperhive.flakes.git_tree import Entry
@@ -46,6 +46,13 @@ class Repositories:
         self._directory = directory
 
     # --- repositories ---
+
+    async def adopt(self) -> None:
+        """At service start, before all else: remove what a git that was killed left behind.
+
+        Its locks would be in the way for ever, since nobody holds them any more.
+        """
+        await asyncio.to_thread(git_leftovers.remove, self._directory)
 
     async def create(self, name: str) -> None:
         """An empty repository; fine when there is one already."""

@@ -193,5 +193,6 @@ async def open_workshop(
         build_seconds=config.build_seconds,
     )
     builds = NixBuilds(nix, repositories, flake, state / "deploys")
+    await repositories.adopt()
     await nix.adopt()
     return GitConfigs(repositories, clock), builds
