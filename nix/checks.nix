@@ -44,7 +44,7 @@ let
 in
 import ./packages.nix { inherit pkgs; }
 // {
-  format = check "format" "ruff format --check . && nixfmt --check *.nix $(find nix tests -name '*.nix')";
+  format = check "format" "ruff format --check . && nixfmt --check *.nix $(find nix nixos-tests tests -name '*.nix')";
   lint = check "lint" "ruff check .";
   types = check "types" "mypy";
   layers = check "layers" "lint-imports --no-logo";

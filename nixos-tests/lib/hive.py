@@ -1,6 +1,7 @@
-"""What every test script begins with: the command line of hyperhive on a machine."""  # noqa: INP001 - text put before scripts, not part of a package
+"""What every test script begins with: the operator's command line on a machine."""  # noqa: INP001 - text put before scripts, not part of a package
 
 import collections.abc
+import functools
 import json
 import re
 import shlex
@@ -49,7 +50,7 @@ class Hive:
     def up(self, *names: str) -> None:
         """Returns when each is built, runs and has passed its health gate."""
         for name in names:
-            self.until(f"running {name}", lambda name=name: self._is_up(name))
+            self.until(f"running {name}", functools.partial(self._is_up, name))
 
     def _is_up(self, name: str) -> bool:
         agent = self.agent(name)
@@ -57,11 +58,14 @@ class Hive:
 
     def mail(self, pattern: str, agent: str = "") -> str:
         """The first message to the operator, or to an agent, in which the pattern is found."""
-        command = f"hyperhive inbox --agent {agent}" if agent else "hyperhive inbox --keep-unread"
         to = agent or "operator"
 
         def look() -> str | None:
-            mail: list[Json] = self.json(f"{command} --limit 200")
+            mail: list[Json]
+            if agent:
+                mail = self.json(f"hyperhive inbox --agent {agent} --limit 200")
+            else:
+                mail = self.json("hyperhive inbox --keep-unread --limit 200")
             bodies = (str(message["body"]) for message in mail if message["to"] == to)
             return next((body for body in bodies if re.search(pattern, body)), None)
 
@@ -69,16 +73,17 @@ class Hive:
 
     def question(self) -> int:
         """The open one to the operator."""
-        return self._id("question", "hyperhive questions", "target", "operator")
+        return self._id("question", "target", "operator", lambda: self.json("hyperhive questions"))
 
     def approval(self, agent: str) -> int:
         """The open one about this agent."""
-        return self._id("approval", "hyperhive approvals", "agent", agent)
+        return self._id("approval", "agent", agent, lambda: self.json("hyperhive approvals"))
 
-    def _id(self, what: str, command: str, field: str, value: str) -> int:
+    def _id(
+        self, what: str, field: str, value: str, rows: collections.abc.Callable[[], list[Json]]
+    ) -> int:
         def look() -> int | None:
-            rows: list[Json] = self.json(command)
-            return next((int(row["id"]) for row in rows if row[field] == value), None)
+            return next((int(row["id"]) for row in rows() if row[field] == value), None)
 
         return self.until(what, look)
 

@@ -1,0 +1,147 @@
+"""The tests for a NixOS that is booted: as far as can be seen without one, they are right."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from hyperhive.config.file import read
+from hyperhive.demo import scenario
+from tests.nix import scripts
+from tests.nix.agents import small_nixpkgs
+from tests.support.nix import ROOT, STUBS, evaluate
+
+pytestmark = pytest.mark.nixlib
+
+FOLDER = ROOT / "nixos-tests"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.nix"))
+HELPERS = (FOLDER / "lib/hive.py").read_text()
+EACH = pytest.mark.parametrize("name", NAMES)
+
+
+@pytest.fixture(scope="module")
+def checks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """By name what nix/checks.nix hands to the driver, evaluated as the driver would."""
+    nixpkgs = small_nixpkgs(tmp_path_factory.mktemp("nixpkgs"))
+    found: dict[str, Any] = evaluate(f"""
+      let
+        whole = import {nixpkgs}/stubs/whole_nixpkgs.nix {{ inherit lib; }};
+        driver = import {STUBS}/nixos_test.nix {{ inherit lib pkgs; }};
+        pkgs = whole // {{ testers.runNixOSTest = driver; }};
+        checks = import {ROOT}/nix/checks.nix {{ inherit pkgs; self = {ROOT}/nix; }};
+      in
+      lib.filterAttrs (name: _: lib.hasPrefix "nixos-" name) checks
+    """)
+    return {name.removeprefix("nixos-"): test for name, test in found.items()}
+
+
+def test_every_file_is_a_check_by_its_name(checks: dict[str, Any]) -> None:
+    assert sorted(checks) == NAMES
+    assert len(NAMES) >= 17
+    assert {name: test["name"] for name, test in checks.items()} == {
+        name: f"hyperhive-{name}" for name in NAMES
+    }
+
+
+@EACH
+def test_it_is_short_and_says_what_it_is_about(name: str) -> None:
+    lines = (FOLDER / f"{name}.nix").read_text().splitlines()
+    assert 20 <= len(lines) <= 80
+    assert lines[0].startswith("# ")
+    assert lines[0].endswith(".")
+
+
+@EACH
+def test_its_machines_are_configured_well(checks: dict[str, Any], name: str) -> None:
+    machines = checks[name]["machines"]
+    assert "machine" in machines
+    for machine in (*machines.values(), *machines["machine"]["others"].values()):
+        assert (machine["problems"], machine["warnings"]) == ([], [])
+        if machine["settings"] is not None:
+            config = read(machine["settings"])
+            assert len(machine["prebuilt"]) >= 2 * (1 + len(machine["settings"]["agents"]))
+            started = machine["started"]["scripted-model"]["ExecStart"].split()
+            assert config.upstream == f"http://127.0.0.1:{started[-1]}"
+
+
+def test_what_is_switched_to_is_another_declaration(checks: dict[str, Any]) -> None:
+    changing = [name for name in NAMES if name.startswith("declaration-")]
+    assert len(changing) == 3
+    for name in changing:
+        machine = checks[name]["machines"]["machine"]
+        (other,) = machine["others"].items()
+        assert other[1]["settings"]["agents"] != machine["settings"]["agents"]
+        assert f"/specialisation/{other[0]}/bin/" in checks[name]["script"]
+
+
+def test_scripts_are_typed_and_use_what_the_driver_has(
+    checks: dict[str, Any], tmp_path: Path
+) -> None:
+    written = {name: (test["script"], set(test["machines"])) for name, test in checks.items()}
+    assert scripts.mistakes(tmp_path, written) == ""
+
+
+def test_mistakes_in_a_script_are_found(tmp_path: Path) -> None:
+    script = "import os\nmachine.succed('true')\noutside.start(1, 2)\nother.start()\n"
+    found = scripts.mistakes(tmp_path, {"wrong": (script, {"machine", "outside"})})
+    for mistake in ("succed", "Too many arguments", '"other" is not defined', "`os` imported"):
+        assert mistake in found, found
+
+
+@EACH
+def test_our_command_line_takes_what_it_says(checks: dict[str, Any], name: str) -> None:
+    script = checks[name]["script"]
+    assert HELPERS in script
+    found = scripts.commands(script)
+    assert len(found) == len(re.findall(r"(?<![\w/])hyperhive [a-z]", script))
+    assert len(found) >= len(scripts.commands(HELPERS)) >= 6
+    for words in found:
+        scripts.check(words)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "",
+        "aprove 3",
+        "approve",
+        "approve three",
+        "approve 3 4",
+        "send alice",
+        "send --id 3 alice text",
+        "inbox --limit none",
+        "login-link --json now",
+        "shell alice --user nobody",
+        "debug",
+        "debug send alice bob",
+    ],
+)
+def test_what_it_would_not_take_is_found(command: str) -> None:
+    with pytest.raises(click.UsageError):
+        scripts.check(["hyperhive", *shlex.split(command)])
+
+
+def test_commands_are_found_wherever_they_are() -> None:
+    script = """
+        number = 3
+        machine.succeed(f"hyperhive approve {number} --note 'go on'")
+        machine.succeed("echo id | hyperhive shell alice", "true; hyperhive status && true")
+        hive.json("hyperhive agents")
+        machine.succeed("systemctl restart hyperhive", "echo 'hyperhive nothing'")
+    """
+    assert sorted(scripts.commands("if True:\n" + script)) == [
+        ["hyperhive", "agents", "--json"],
+        ["hyperhive", "approve", "1", "--note", "go on"],
+        ["hyperhive", "shell", "alice"],
+        ["hyperhive", "status"],
+    ]
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("lib/*.yaml")), ids=lambda path: path.stem)
+def test_the_model_can_play_its_scenario(path: Path) -> None:
+    assert scenario.load(path).rules
