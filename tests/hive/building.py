@@ -147,23 +147,25 @@ async def open_built(directory: Path, **changes: Any) -> Built:
 
 @asynccontextmanager
 async def harnesses(world: World) -> AsyncIterator[None]:
-    """One in each run, those that run already first."""
+    """One in each run, those that run already first. At the end they are gone."""
+    begun: list[asyncio.Task[None]] = []
     async with asyncio.TaskGroup() as tasks:
 
         def see(events: Sequence[Event]) -> None:
             for event in events:
                 if event.kind == "started" and event.agent:
-                    tasks.create_task(_begin(world, event.agent))
+                    begun.append(tasks.create_task(_begin(world, event.agent)))
                 elif event.kind == "agent" and event.agent and "settings" in event.data:
-                    tasks.create_task(_report(world, event.agent))
+                    begun.append(tasks.create_task(_report(world, event.agent)))
 
         stop = world.database.subscribe(see)
-        for name in world.runtime.runs:
-            tasks.create_task(_begin(world, name))
+        begun += [tasks.create_task(_begin(world, name)) for name in world.runtime.runs]
         try:
             yield
         finally:
             stop()
+            for task in begun:
+                task.cancel()
 
 
 async def _begin(world: World, name: str) -> None:
