@@ -77,11 +77,13 @@ async def run(
                 os.killpg(process.pid, signal.SIGKILL)
         for pump in pumps:
             pump.cancel()
-        await asyncio.gather(*pumps, return_exceptions=True)
-        for pipe in (process.stdout, process.stderr):
-            pipe.close()  # a pump that was cancelled before its first step has not
-        await over.wait()
-        status = process.wait()
+        try:
+            await asyncio.gather(*pumps, return_exceptions=True)
+            await over.wait()
+        finally:  # whoever cancels once more does not wait for it, but it is over or killed
+            for pipe in (process.stdout, process.stderr):
+                pipe.close()  # a pump that was cancelled before its first step has not
+            status = process.wait()
     return status
 
 

@@ -101,13 +101,19 @@ async def test_it_is_killed_when_nobody_waits_any_more(tmp_path: Path) -> None:
     await wait_for(lambda: not alive(file), what="no process")
 
 
+@pytest.mark.parametrize("again", [False, True])
 @pytest.mark.parametrize("steps", range(4))
-async def test_nothing_is_left_open_however_early_it_is_cancelled(steps: int) -> None:
+async def test_nothing_is_left_however_early_and_often_it_is_cancelled(
+    steps: int, again: bool
+) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     task = asyncio.create_task(ran("import time; time.sleep(100)"))
     for _ in range(steps):
         await asyncio.sleep(0)
     task.cancel()
+    if again:
+        await asyncio.sleep(0)
+        task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     del task
