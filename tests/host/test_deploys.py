@@ -184,7 +184,8 @@ async def test_what_does_not_come_up_is_taken_back(
             assert "gone" in second["error"]
             say(f"taken back after {second['seconds']} s: {second['error']!r};")
             assert git(b.hive, "rev-parse", "main") == first["commit"]
-            assert second["error"] in git(b.hive, "tag", "-n9", "-l", f"failed/{second['id']}")
+            tag = ["tag", "-n9", "-l", f"failed/{second['id']}"]  # written once the rest is done
+            await wait_for(lambda: second["error"] in git(b.hive, *tag), 20.0, "the tag")
             await wait_for(lambda: b.hive.launch("alice")["bundle"] == first["bundle"], 30.0)
             await wait_for(lambda: linked(b), 30.0)
             agent = await b.agent()
