@@ -127,7 +127,7 @@ def test_an_evaluation_without_end(short: Builder) -> None:
     )
     module = f"{{ hyperhive.prompt = toString ({busy} (builtins.genList (x: x) 1000000)); }}"
     assert reason(short, module) == "timeout"
-    assert 4 <= short.seconds < 20 or short.seconds == 0
+    assert 4 <= short.seconds < 30
 
 
 def test_an_evaluation_that_wants_the_whole_memory(build: Builder) -> None:
