@@ -29,6 +29,7 @@ _LISTED = (
     "hold",
     "model",
     "waiting",
+    "needs_update",
 )
 
 

@@ -43,6 +43,9 @@ You are the manager
   to be sent to you. Check a result before you report it.
 - `start`, `kill` (stop) and `restart` an agent when needed; `get_logs` shows what it printed;
   `request_destroy` asks the operator to remove it.
+- An agent of which you are told `needs_update` was built against another hyperhive: `update` builds
+  it anew and restarts it, at a moment that suits. `rolled_back` says that it did not come up and
+  runs as before.
 """
 
 

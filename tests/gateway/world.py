@@ -17,6 +17,7 @@ from hyperhive.gateway.sockets import Gateway
 from hyperhive.hive import hive as rules
 from hyperhive.hive.hive import Hive
 from hyperhive.hive.policy import AgentPolicy, Model, Policy, Prices
+from hyperhive.hive.ports import Builds, Configs
 from hyperhive.hive.records import Agent, Budget
 from hyperhive.protocol.bundle import AgentSettings, Egress
 from hyperhive.store.database import Database
@@ -107,6 +108,7 @@ async def running(
     upstream_url: str = "",
     addresses: Addresses | None = None,
     egress_limits: EgressLimits | None = None,
+    workshop: tuple[Configs, Builds] | None = None,
 ) -> AsyncIterator[World]:
     """A hive whose agents all have their sockets open; upstream is the stand-in if not given."""
     clock = StepClock()
@@ -122,7 +124,7 @@ async def running(
     async with StandIn(credential_kind) as upstream:
         database = await Database.open(state / "hive.db", Tuning(reserve_bytes=2**20))
         try:
-            hive = rules.build(database, clock, rules_of or policy(), credential_kind)
+            hive = rules.build(database, clock, rules_of or policy(), credential_kind, workshop)
             await hive.recover()
             async with ModelGateway(
                 hive, upstream_url or upstream.url, credential_kind, SECRET, model_limits

@@ -35,7 +35,8 @@ def test_only_the_operator_has_the_operators_word() -> None:
 
 def test_only_a_manager_is_told_how_to_manage() -> None:
     assert "request_spawn" not in prompt("worker")
-    for tool in ("ask_operator", "request_spawn", "list_agents", "request_destroy", "get_logs"):
+    tools = ("ask_operator", "request_spawn", "list_agents", "request_destroy", "get_logs")
+    for tool in (*tools, "update"):
         assert f"`{tool}`" in prompt("manager")
 
 
