@@ -20,7 +20,7 @@ from hyperhive.hive.policy import Policy
 from hyperhive.hive.ports import Builds, Store, Transaction
 from hyperhive.hive.records import Event
 from hyperhive.hive.trial import Trial
-from hyperhive.protocol.errors import HiveError
+from hyperhive.protocol.errors import Busy, HiveError, StorageError, StorageFull
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -121,6 +121,8 @@ class Deployer:
                 return None
             whole = replace(deploy, built=replace(deploy.built, bundle=bundle))
             return await self._trial.put_in_place(whole)
+        except (Busy, StorageError, StorageFull):
+            raise  # the store's, which is no fault of this deploy
         except HiveError as error:
             await self._fail(deploy, error.message)
         except Exception:

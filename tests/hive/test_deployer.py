@@ -1,11 +1,14 @@
 """A deploy from its order to the bundle: step by step, in its turn, and to an end in any case."""
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from hyperhive.hive import deployer
-from hyperhive.protocol.errors import Conflict, Unavailable
+from hyperhive.hive.ports import Transaction
+from hyperhive.protocol.errors import Busy, Conflict, Unavailable
 from tests.hive.building import Built, declared, quiet
 from tests.hive.conftest import MakeBuilt
 from tests.hive.moves import (
@@ -160,18 +163,20 @@ async def test_a_store_that_refuses_is_asked_again(
     built: Built, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(deployer, "RETRY_SECONDS", 0.01)
-    gate = Gate(built, "build alice")
+    gate, write, refusals = Gate(built, "build alice"), built.database.write, iter(range(3))
+
+    async def refuse(change: Callable[[Transaction], Any], **how: bool) -> Any:
+        if next(refusals, None) is not None:
+            raise Busy("the database is locked")
+        return await write(change, **how)
+
     async with built.serving():
         await gate.reached.wait()
-        with monkeypatch.context() as patch:
-
-            async def refuse(*_: object, **__: object) -> None:
-                raise Unavailable("the store is away")
-
-            patch.setattr(built.database, "write", refuse)
-            gate.opened.set()
-            await wait_for(lambda: "the store is away; trying again" in caplog.text, 30)
+        monkeypatch.setattr(built.database, "write", refuse)
+        gate.opened.set()
         assert (await built.over()).state == "done"
+    assert "the database is locked; trying again" in caplog.text
+    assert next(refusals, None) is None
 
 
 # --- cancelling ---

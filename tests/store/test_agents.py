@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from hyperhive.hive.deploy_rows import Declared
 from hyperhive.hive.records import Agent, Budget, Deadline, Hold, RunEnd
 from hyperhive.protocol.bundle import AgentSettings, Egress, McpServer
 from hyperhive.store.transaction import Rows, rows_of
@@ -54,6 +55,9 @@ def test_every_field_is_saved(tx: Rows) -> None:
         run="0123",
         problem="silent",
         crashes_from=9,
+        bundle="/nix/store/x-agent-bob",
+        deploy=4,
+        declared=Declared({"agent.nix": "0a"}, {"agent.nix": "0b"}, "c" * 40),
     )
     tx.agents.save(changed)
     assert tx.agents.get(agent.id) == changed
