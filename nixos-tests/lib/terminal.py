@@ -32,9 +32,10 @@ async def show(socket: ClientWebSocketResponse, until: str) -> str:
     shown = ""
     while not re.search(until, shown):
         message = await socket.receive()
-        if message.type is not WSMsgType.BINARY:
+        if message.type is WSMsgType.BINARY:
+            shown += message.data.decode(errors="replace")
+        elif message.type is not WSMsgType.TEXT:  # which acknowledges what was typed
             sys.exit(f"the terminal ended: {message.extra}; it had shown {shown!r}")
-        shown += message.data.decode(errors="replace")
     return shown
 
 
