@@ -7,7 +7,7 @@ import pytest
 
 from hyperhive.hive.aftermath import Aftermath
 from hyperhive.hive.ports import Ended, Invocation, Transaction
-from hyperhive.hive.records import Event, RunEnd
+from hyperhive.hive.records import Event, OperationKind, RunEnd
 from tests.hive.conftest import MakeWorld
 from tests.hive.world import World
 
@@ -160,3 +160,27 @@ async def test_the_limit_of_crashes_is_reached_once(make_world: MakeWorld) -> No
     assert (await world.agent("bob")).quarantined
     told = [t for t in await world.told("manager") if "quarantined" in t]
     assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "crashed"), [("stop", False), ("destroy", False), ("start", True)]
+)
+async def test_an_end_that_was_ordered_is_no_crash_whoever_lived_to_see_it(
+    world: World, kind: OperationKind, crashed: bool
+) -> None:
+    """Though it is wanted again by now: killed and started, or destroyed and revived."""
+    bob = await world.id("bob")
+    await world.database.write(lambda tx: tx.operations.add(kind, bob, "bob", "operator", 0.0))
+    await aftermath(world).record(ended())
+    assert len(await world.events("crash")) == crashed
+
+
+async def test_a_start_is_noted_with_its_run(world: World) -> None:
+    await aftermath(world).started(await world.agent("bob"), "bob-9")
+    assert (await world.agent("bob")).run == "bob-9"
+
+
+async def test_what_was_linked_is_forgotten_with_the_run(world: World) -> None:
+    await world.connect("bob")
+    await aftermath(world).stopped(await world.agent("bob"))
+    assert world.hive.links.get(await world.id("bob")) is None
