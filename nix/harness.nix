@@ -32,6 +32,7 @@ pythonPackages.buildPythonApplication {
     claude-agent-sdk
     click
     mcp
+    websockets
   ];
 
   pythonImportsCheck = [ "hyperhive.harness.run" ];

@@ -36,6 +36,7 @@ let
       pydbus
       pygobject3
       pyyaml
+      websockets
     ];
 
     pythonImportsCheck = [

@@ -11,11 +11,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
+from websockets.asyncio.client import ClientConnection, unix_connect
+from websockets.exceptions import ConnectionClosed, WebSocketException
+
 from hyperhive import __version__
 from hyperhive.harness.unanswered import Unanswered
-from hyperhive.harness.websocket import Closed, WebSocket
 from hyperhive.protocol.answers import Welcome
-from hyperhive.protocol.errors import HiveError, RemoteError, Unavailable
+from hyperhive.protocol.errors import HiveError, InvalidFrame, RemoteError, Unavailable
 from hyperhive.protocol.link import SUPERSEDED, Heartbeat, Hello
 from hyperhive.protocol.model import PROTOCOL_VERSION
 from hyperhive.protocol.schema import parse
@@ -83,7 +85,7 @@ class Link:
         self._listener = listener
         self._times = times or Times()
         self._unanswered = Unanswered()
-        self._ws: WebSocket | None = None
+        self._ws: ClientConnection | None = None
         self._outage = ""
 
     async def request(self, verb: str, args: Mapping[str, object], timeout: float) -> Any:
@@ -122,7 +124,7 @@ class Link:
             return
         try:
             await self._ws.send(frame)
-        except OSError as error:
+        except WebSocketException as error:
             log.debug("not sent yet: %s", error)
 
     async def run(self) -> NoReturn:
@@ -142,27 +144,33 @@ class Link:
     async def _connect_once(self) -> bool:
         """One connection from hello to its end; returns whether the host said welcome."""
         welcomed, ping = False, self._times.ping
+        connecting = unix_connect(
+            str(self._socket),
+            "ws://hive/v1/link",
+            max_size=MAX_DOWN,
+            ping_interval=ping,
+            ping_timeout=ping / 2,
+            open_timeout=None,
+            close_timeout=1.0,
+            compression=None,
+        )
         try:
-            async with asyncio.timeout(self._times.connect) as opening:
-                ws = await WebSocket.connect(
-                    self._socket, "/v1/link", max_bytes=MAX_DOWN, ping_seconds=ping
-                )
-                try:
-                    welcome = await self._say_hello(ws)
-                    opening.reschedule(None)
-                    welcomed = True
-                    await self._serve(ws, welcome)
-                finally:
-                    await ws.close()
-        except Closed as error:
-            if error.code == SUPERSEDED:
+            async with asyncio.timeout(self._times.connect) as opening, connecting as ws:
+                welcome = await self._say_hello(ws)
+                opening.reschedule(None)
+                welcomed = True
+                await self._serve(ws, welcome)
+        except ConnectionClosed as error:
+            if error.rcvd is not None and error.rcvd.code == SUPERSEDED:
                 raise Superseded("a newer harness of this agent has taken over the link") from None
-            self._note_outage(f"the host closed the link, {error}")
-        except (OSError, HiveError) as error:
+            said = error.rcvd
+            why = f", code {said.code} {said.reason}" if said is not None else ""
+            self._note_outage(f"the host closed the link{why}")
+        except (OSError, WebSocketException, HiveError) as error:
             self._note_outage(f"{type(error).__name__}: {error}")
         return welcomed
 
-    async def _say_hello(self, ws: WebSocket) -> Welcome:
+    async def _say_hello(self, ws: ClientConnection) -> Welcome:
         hello = Hello(
             protocol=PROTOCOL_VERSION,
             instance=self._instance,
@@ -170,9 +178,9 @@ class Link:
             version=__version__,
         )
         await ws.send(dumps(asdict(hello)))
-        return parse(Welcome, loads_object(await ws.receive(), limit=MAX_DOWN), "welcome")
+        return parse(Welcome, loads_object(await _text(ws), limit=MAX_DOWN), "welcome")
 
-    async def _serve(self, ws: WebSocket, welcome: Welcome) -> NoReturn:
+    async def _serve(self, ws: ClientConnection, welcome: Welcome) -> NoReturn:
         """Read until the connection ends, while unanswered requests and heartbeats go up."""
         log.info("connected to the host as %s (%s)", welcome.agent, welcome.role)
         self._outage = ""
@@ -182,7 +190,7 @@ class Link:
         try:
             self._listener.welcome(welcome)
             while True:
-                self._receive(await ws.receive())
+                self._receive(await _text(ws))
         finally:
             self._ws = None
             writer.cancel()
@@ -205,7 +213,14 @@ class Link:
         self._outage = problem
 
 
-async def _write(ws: WebSocket, frames: Iterable[str], heartbeat: float) -> None:
+async def _text(ws: ClientConnection) -> str:
+    message = await ws.recv()
+    if not isinstance(message, str):
+        raise InvalidFrame("the host sent bytes where text is understood")
+    return message
+
+
+async def _write(ws: ClientConnection, frames: Iterable[str], heartbeat: float) -> None:
     """Beside the reader: two sides that both only write would wait for each other."""
     for frame in frames:
         await ws.send(frame)
