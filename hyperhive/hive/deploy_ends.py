@@ -18,6 +18,8 @@ from hyperhive.protocol.errors import Conflict, HiveError, InvalidField, NotFoun
 
 log = logging.getLogger(__name__)
 
+MAX_ERROR = 4_000
+"""Characters of an error that are kept and told; the log has all of it."""
 ATTEMPTS = 5
 RETRY_SECONDS = 5.0
 
@@ -36,7 +38,7 @@ class Ends:
 
     def record(self, tx: Transaction, deploy: Deploy) -> Deploy:
         """It ended in its state, and whoever waits for it is told."""
-        over = replace(deploy, ended_at=self._clock.now())
+        over = replace(deploy, ended_at=self._clock.now(), error=_bounded(deploy.error))
         tx.deploys.save(over)
         log_deploy(tx, self._clock, over)
         if over.approval_id is not None:
@@ -107,3 +109,10 @@ async def a_few_times(act: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(RETRY_SECONDS)
         else:
             return
+
+
+def _bounded(error: str) -> str:
+    """Its end, where Nix says what is wrong; whoever wrote it, it can be shown anywhere."""
+    text = error if len(error) <= MAX_ERROR else f"…{error[-MAX_ERROR:]}"
+    plain = text.replace("\t", "    ")
+    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in plain)
