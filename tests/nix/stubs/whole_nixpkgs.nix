@@ -43,6 +43,7 @@ let
         "ruff"
         "setuptools"
         "types-pyyaml"
+        "websockets"
       ] package
       // {
         buildPythonPackage = built;
