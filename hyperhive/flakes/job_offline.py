@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from hyperhive.protocol.builds import DRV_PATTERN
-
-_PLANNED = re.compile(rf"^ +({DRV_PATTERN})$", re.MULTILINE)
+# Whatever Nix takes for a name: what is not found here is built without a look at it.
+_PLANNED = re.compile(r"^ +(/nix/store/\S+\.drv)$", re.MULTILINE)
 # The begin of a derivation's file: each output with its name, path, and kind and value of its hash.
 _FIXED = re.compile(rb'\("[^"]*","[^"]*","[^"]+","[^"]+"\)')
 _URL = re.compile(rb'\("urls?","([^"\\]{1,300})"\)')

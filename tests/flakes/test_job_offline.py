@@ -28,6 +28,13 @@ these 1 paths will be fetched (0.00 MiB download, 0.00 MiB unpacked):
     assert planned("") == []
 
 
+@pytest.mark.parametrize("name", [".hidden", "-x", "a" * 207])
+def test_no_name_escapes_it(name: str) -> None:
+    """Nix takes names that begin with a dot, too."""
+    path = f"/nix/store/{HASH}-{name}.drv"
+    assert planned(f"this derivation will be built:\n  {path}\n") == [path]
+
+
 @pytest.mark.parametrize(
     ("derivation", "found"),
     [
