@@ -54,12 +54,15 @@ class Agent:
     async def check(self) -> list[str]:
         """Start Claude and the MCP servers; returns what is wrong, one line each.
 
-        The process is released again: the first turn names its own model, which is another process.
+        In a process apart, so that a turn goes on undisturbed; a turn names its own model anyhow.
         """
-        self._apply(None)
-        problems = await self._session.check(model=DEFAULT_MODEL)
-        await self._session.release()
-        return problems
+        options = self._options(self._settings(), None)
+        apart = options.id_file.with_name("session-check")  # it resumes nothing
+        probe = Session(replace(options, id_file=apart), self._decide)
+        try:
+            return await probe.check(model=DEFAULT_MODEL)
+        finally:
+            await probe.release()
 
     async def answer(self, prompt: str, start: TurnStart, report: Report) -> TurnOutcome:
         """One turn. A conversation that outgrew the model is summed up, else begun anew, once.
@@ -85,6 +88,7 @@ class Agent:
         """Take over the settings of now; where they change its options the process restarts."""
         settings = self._settings()
         own = self._session.options.own_servers
+        self._session.options = self._options(settings, fallback)
         self._policy = ToolPolicy(
             allowed_tools=settings.allowed_tools,
             allowed_bash=parse_bash_patterns(settings.allowed_bash),
@@ -92,7 +96,9 @@ class Agent:
             home=Path(self._session.options.environment["HOME"]),
             workspace=self._session.options.workspace,
         )
-        self._session.options = replace(
+
+    def _options(self, settings: AgentSettings, fallback: str | None) -> SessionOptions:
+        return replace(
             self._session.options,
             environment=self._environments[bool(settings.egress.allow)],
             prompt=system_prompt(self._name, self._role, settings, self._places),

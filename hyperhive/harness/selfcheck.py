@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from hyperhive.harness.agent import Agent
 from hyperhive.harness.link import Link
 from hyperhive.harness.orders import Orders
 from hyperhive.harness.session_events import bounded
+from hyperhive.protocol.bundle import McpServer
 from hyperhive.protocol.errors import HiveError
 from hyperhive.protocol.verbs import SelfCheck
 
@@ -27,7 +28,8 @@ MAX_PROBLEM = 4_096  # bytes, the limit of SelfCheck.problem
 class SelfChecker:
     """Answers each welcome and each change of settings with the state of this harness.
 
-    What costs time is tried until it has worked once; a service that restarts asks again soon.
+    What costs time is tried until it has worked, and anew with other MCP servers; a service that
+    restarts asks again soon.
     """
 
     def __init__(
@@ -37,7 +39,8 @@ class SelfChecker:
         self._orders = orders
         self._agent = agent
         self._directories = tuple(directories)
-        self._fit = False
+        self._fit_with: Mapping[str, McpServer] | None = None
+        """The further MCP servers that all has worked with last."""
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -54,10 +57,11 @@ class SelfChecker:
 
     async def _problems(self) -> list[str]:
         problems = [self._orders.settings_problem] if self._orders.settings_problem else []
-        if not self._fit:
+        servers = self._orders.settings.extra_mcp_servers
+        if self._fit_with != servers:
             found = await asyncio.to_thread(_unwritable, self._directories)
             found += await self._agent.check()
-            self._fit = not found
+            self._fit_with = None if found else servers
             problems += found
         return problems
 

@@ -60,6 +60,16 @@ async def test_a_server_that_does_not_start(socket_dir: Path) -> None:
         await wait_for(lambda: w.host.checks[-1]["ok"], 30, "a good self-check")
 
 
+async def test_a_server_that_comes_with_new_settings(socket_dir: Path) -> None:
+    async with working(socket_dir, [text("ok")]) as w:
+        await w.host.change_settings(extraMcpServers={"weather": {"command": "/nonexistent"}})
+        await wait_for(lambda: not w.host.checks[-1]["ok"], 30, "a bad self-check")
+        assert "weather" in w.host.checks[-1]["problem"]
+        assert w.host.checks[-1]["settings_version"] == w.host.settings_version
+        await w.host.change_settings(extraMcpServers={})
+        await wait_for(lambda: w.host.checks[-1]["ok"], 30, "a good self-check")
+
+
 async def test_settings_that_are_not_understood(socket_dir: Path) -> None:
     """As from a host that is newer than the harness."""
     async with working(socket_dir, [text("ok")]) as w:

@@ -198,6 +198,25 @@ async def test_what_does_not_come_up_is_taken_back(
                 assert len(await b.deploys()) == 2
 
 
+async def test_settings_that_do_not_work_are_taken_back_without_a_restart(
+    nested: NestedHost, say: Callable[[str], None]
+) -> None:
+    always = declared(apply="always")
+    async with built(nested, always, MODULE.format(prompt="one", timeout=60)) as b:
+        first = await b.over(0)
+        assert first["state"] == "done"
+        run = b.hive.unit("alice", "InvocationID")
+        module(b.hive, '{ ... }: { hyperhive.extraMcpServers.gone.command = "/no/such/program"; }')
+        async with redeclared(b, always) as b:
+            second = await b.over(1)
+            assert second["state"] == "rolled_back"
+            say(f"taken back live after {second['seconds']} s: {second['error']!r};")
+            assert "gone" in second["error"]
+            agent = await b.agent()
+            assert (agent["deploy"], agent["settings"]["prompt"]) == (first["id"], "one")
+            assert b.hive.unit("alice", "InvocationID") == run
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
