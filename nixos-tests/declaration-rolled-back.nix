@@ -22,7 +22,7 @@
     before = json.loads(machine.succeed("cat /run/hyperhive/launch/alice.json"))
     machine.succeed(broken)
     second = hive.until("second deploy", lambda: hive.deploys("alice")[1:])[0]
-    assert (second["kind"], second["state"]) == ("change", "rolled_back"), second
+    assert (second["kind"], second["state"]) == ("declare", "rolled_back"), second
     assert "gone" in second["error"], second
     assert machine.succeed(f"hyperhive deploy-log {second['id']}")
 

@@ -51,7 +51,8 @@
             for path in ("/var/lib/hyperhive", "/etc/hyperhive", "/run/hyperhive", "/run/secrets"):
                 status, _ = hive.inside("alice", f"test -e {path}", user)
                 assert status == 1, (user, path)
-            assert hive.inside("alice", "ls -A /run/hive", user)[1].split() == ["hive.sock"]
+            assert hive.inside("alice", "test -S /run/hive/hive.sock", user)[0] == 0
+            assert hive.inside("alice", "touch /run/hive/another", user)[0] != 0
         status, output = hive.inside("alice", "test -e /nix/var/nix/daemon-socket/socket")
         assert status == 1, output
   '';

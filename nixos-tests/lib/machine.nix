@@ -45,6 +45,8 @@ in
       diskSize = 8192;
       memorySize = 4096;
       writableStore = true;
+      # What is built in there is there after a reboot.
+      writableStoreUseTmpfs = false;
     };
   };
 }

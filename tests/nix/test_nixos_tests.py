@@ -13,31 +13,17 @@ import pytest
 from hyperhive.config.file import read
 from hyperhive.demo import scenario
 from tests.nix import scripts
-from tests.nix.agents import small_nixpkgs
-from tests.support.nix import ROOT, STUBS, evaluate
+from tests.nix.driven import FOLDER, NAMES, driven_tests
 
 pytestmark = pytest.mark.nixlib
 
-FOLDER = ROOT / "nixos-tests"
-NAMES = sorted(path.stem for path in FOLDER.glob("*.nix"))
 HELPERS = (FOLDER / "lib/hive.py").read_text()
 EACH = pytest.mark.parametrize("name", NAMES)
 
 
 @pytest.fixture(scope="module")
 def checks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """By name what nix/checks.nix hands to the driver, evaluated as the driver would."""
-    nixpkgs = small_nixpkgs(tmp_path_factory.mktemp("nixpkgs"))
-    found: dict[str, Any] = evaluate(f"""
-      let
-        whole = import {nixpkgs}/stubs/whole_nixpkgs.nix {{ inherit lib; }};
-        driver = import {STUBS}/nixos_test.nix {{ inherit lib pkgs; }};
-        pkgs = whole // {{ testers.runNixOSTest = driver; }};
-        checks = import {ROOT}/nix/checks.nix {{ inherit pkgs; self = {ROOT}/nix; }};
-      in
-      lib.filterAttrs (name: _: lib.hasPrefix "nixos-" name) checks
-    """)
-    return {name.removeprefix("nixos-"): test for name, test in found.items()}
+    return driven_tests(tmp_path_factory.mktemp("nixpkgs"))
 
 
 def test_every_file_is_a_check_by_its_name(checks: dict[str, Any]) -> None:

@@ -33,6 +33,7 @@ in
       diskSize = option (types.nullOr types.ints.positive) 1024;
       memorySize = option types.ints.positive 1024;
       writableStore = option types.bool true;
+      writableStoreUseTmpfs = option types.bool true;
     };
   };
 }
