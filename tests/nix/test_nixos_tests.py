@@ -15,8 +15,6 @@ from hyperhive.demo import scenario
 from tests.nix import scripts
 from tests.nix.driven import FOLDER, NAMES, driven_tests
 
-pytestmark = pytest.mark.nixlib
-
 HELPERS = (FOLDER / "lib/hive.py").read_text()
 EACH = pytest.mark.parametrize("name", NAMES)
 
@@ -26,6 +24,7 @@ def checks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return driven_tests(tmp_path_factory.mktemp("nixpkgs"))
 
 
+@pytest.mark.nixlib
 def test_every_file_is_a_check_by_its_name(checks: dict[str, Any]) -> None:
     assert sorted(checks) == NAMES
     assert len(NAMES) >= 17
@@ -42,6 +41,7 @@ def test_it_is_short_and_says_what_it_is_about(name: str) -> None:
     assert lines[0].endswith(".")
 
 
+@pytest.mark.nixlib
 @EACH
 def test_its_machines_are_configured_well(checks: dict[str, Any], name: str) -> None:
     machines = checks[name]["machines"]
@@ -55,6 +55,7 @@ def test_its_machines_are_configured_well(checks: dict[str, Any], name: str) -> 
             assert config.upstream == f"http://127.0.0.1:{started[-1]}"
 
 
+@pytest.mark.nixlib
 def test_what_is_switched_to_is_another_declaration(checks: dict[str, Any]) -> None:
     changing = [name for name in NAMES if name.startswith("declaration-")]
     assert len(changing) == 3
@@ -65,6 +66,7 @@ def test_what_is_switched_to_is_another_declaration(checks: dict[str, Any]) -> N
         assert f"/specialisation/{other[0]}/bin/" in checks[name]["script"]
 
 
+@pytest.mark.nixlib
 def test_scripts_are_typed_and_use_what_the_driver_has(
     checks: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -79,6 +81,7 @@ def test_mistakes_in_a_script_are_found(tmp_path: Path) -> None:
         assert mistake in found, found
 
 
+@pytest.mark.nixlib
 @EACH
 def test_our_command_line_takes_what_it_says(checks: dict[str, Any], name: str) -> None:
     script = checks[name]["script"]
