@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hyperhive.flakes import job_nix, job_offline, job_verdict
+from hyperhive.flakes import job_nix, job_offline, job_place, job_verdict
 from hyperhive.flakes.plain import plain
 from hyperhive.flakes.process import Kept, Sink, TookTooLong, run
 from hyperhive.protocol import wire
@@ -35,7 +35,7 @@ from hyperhive.protocol.errors import BuildFailed, HiveError, TooLarge, Unavaila
 
 JOBS = Path("/var/lib/hyperhive/jobs")
 _KEPT_OF_LOG = 256 * 1024
-_EX_USAGE = 64  # sysexits.h
+_EX_USAGE, _EX_NOPERM = 64, 77  # sysexits.h
 
 
 class Log:
@@ -178,6 +178,10 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write("usage: python -m hyperhive.flakes.job ID\n")
         return _EX_USAGE
     job = JOBS / arguments[0]
+    mounts = job_place.MOUNTS.read_text(encoding="utf-8", errors="replace")
+    if (place := job_place.foreign(job, mounts)) is not None:
+        sys.stderr.write(f"{job} leads to {plain(place)}\n")
+        return _EX_NOPERM
     with suppress(FileNotFoundError):
         (job / "out/result.json").unlink()
     write_result(job, asyncio.run(answer(job)))

@@ -100,6 +100,23 @@ def test_what_could_be_copied_by_its_hash_is_not_there(build: Builder, path: str
     assert any(text in caught.value.text for text in gone), caught.value.text
 
 
+@pytest.mark.parametrize("part", ["in", "out"])
+def test_a_link_in_place_of_its_directory(nested: NestedHost, build: Builder, part: str) -> None:
+    """systemd follows it as root, also to what the directory above keeps private."""
+    secret, job, unit = "/root/private", f"{STATE}/jobs/77", "hyperhive-eval@77.service"
+    nested.run(["install", "-d", "-m", "1777", secret])
+    nested.run(["install", "-d", "-o", "hyperhive", f"{job}/in", f"{job}/out"])
+    nested.run(["sh", "-c", f"rmdir {job}/{part} && ln -s {secret} {job}/{part}"])
+    try:
+        assert nested.run(["systemctl", "start", unit], check=False).returncode != 0
+        shown = nested.run(["systemctl", "show", "-p", "ExecMainStatus", "--value", unit])
+        assert shown.stdout == "77\n"
+        assert nested.run(["ls", "-A", secret]).stdout == ""
+    finally:
+        nested.run(["rm", "-r", job, secret])
+        nested.run(["systemctl", "reset-failed", unit])
+
+
 def test_a_flake_cannot_be_brought_along(build: Builder) -> None:
     """Only the host's own counts, settings of others are not asked for."""
     evil = '{ nixConfig.post-build-hook = "/bin/false"; outputs = _: throw "evil"; }'
