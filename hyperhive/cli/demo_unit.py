@@ -7,12 +7,15 @@ import contextlib
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import click
 
 from hyperhive.cli.demo_config import write_config, write_secret
 
 CONFIGURATION = Path("/etc/hyperhive")
+FLAKE = Path("/opt/hyperhive/flake")
+BUNDLE = "/opt/hyperhive/bundles/default"
 UNIT = "hyperhive.service"
 COMMAND_SECONDS = 90.0
 _LOOK_SECONDS = 0.5
@@ -35,17 +38,18 @@ class UnitService:
         if config.exists():
             raise click.ClickException(f"{config} is there: a demo would replace that hyperhive")
         write_secret(CONFIGURATION / "credential", credential)
-        places = {
+        runtime: dict[str, Any] = {"kind": "nspawn", "crashLimit": 3}
+        places: dict[str, Any] = {
             "stateDir": "/var/lib/hyperhive/service",
             "runDir": "/run/hyperhive/service",
             "agentsDir": "/var/lib/hyperhive/agents",
             "credentialFile": f"/run/credentials/{UNIT}/credential",
-            "runtime": {
-                "kind": "nspawn",
-                "defaultBundle": "/opt/hyperhive/bundles/default",
-                "crashLimit": 3,
-            },
+            "runtime": runtime,
         }
+        if FLAKE.exists():  # where Nix is there, agents are built
+            places["nix"] = {"flake": str(FLAKE)}
+        else:
+            runtime["defaultBundle"] = BUNDLE
         write_config(config, places, upstream, port)
 
     @contextlib.asynccontextmanager

@@ -172,6 +172,13 @@ def _tell_operation(kind: str, agent: str, data: Item) -> Line:
     return Line(agent, words + (f": {error}" if error else ""), "bad" if error else "dim")
 
 
+def _tell_deploy(kind: str, agent: str, data: Item) -> Line:
+    error, commit = _text(data, "error"), _text(data, "commit")[:12]
+    state = _text(data, "state").replace("_", " ")
+    words = f"deploy {_text(data, 'deploy')} of {commit}: {state}"
+    return Line(agent, words + (f": {error}" if error else ""), "bad" if error else "dim")
+
+
 def _tell_other(kind: str, agent: str, data: Item) -> Line:
     return Line(agent, f"{kind}: {_pairs(data)}" if data else kind, "dim")
 
@@ -186,6 +193,7 @@ _TELLERS: dict[str, Callable[[str, str, Item], Line]] = {
     "agent": _tell_agent,
     "approval": _tell_approval,
     "crash": _tell_crash,
+    "deploy": _tell_deploy,
     "message": _tell_message,
     "operation": _tell_operation,
     "question": _tell_question,

@@ -101,8 +101,12 @@ async def _nix(request: Request, job: Path, output: Kept, log: Log) -> int:
         try:
             if request.verb == "build" and request.offline:
                 plan = Kept(MAX_LOG, "the list of what is to be built")
-                if await nix(job_nix.plan(request), plan) == 0:  # else the build says why
-                    _check_offline(plan.data.decode(errors="replace"))
+                status = await nix(job_nix.plan(request), plan)
+                said = plan.data.decode(errors="replace")
+                if status != 0:
+                    why = job_verdict.last_lines(said) or f"it ended with status {status}"
+                    raise BuildFailed("daemon", f"Nix does not say what it would build: {why}")
+                _check_offline(said)
             return await nix(job_nix.command(request, job), log)
         except TookTooLong as error:
             raise _ended("timeout", error, log) from None

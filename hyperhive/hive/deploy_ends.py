@@ -19,6 +19,7 @@ from hyperhive.protocol.errors import Conflict, HiveError, InvalidField, NotFoun
 log = logging.getLogger(__name__)
 
 MAX_ERROR = 4_000
+MAX_FIRST = 200
 """Characters of an error that are kept and told; the log has all of it."""
 ATTEMPTS = 5
 RETRY_SECONDS = 5.0
@@ -112,7 +113,13 @@ async def a_few_times(act: Callable[[], Awaitable[None]]) -> None:
 
 
 def _bounded(error: str) -> str:
-    """Its end, where Nix says what is wrong; whoever wrote it, it can be shown anywhere."""
-    text = error if len(error) <= MAX_ERROR else f"…{error[-MAX_ERROR:]}"
+    """Its first line, which may name a limit, and its end, where Nix says what is wrong.
+
+    Whoever wrote it, it can be shown anywhere.
+    """
+    text = error
+    if len(text) > MAX_ERROR:
+        first = text.partition("\n")[0][:MAX_FIRST]
+        text = f"{first}\n…{text[-MAX_ERROR:]}"
     plain = text.replace("\t", "    ")
     return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in plain)

@@ -51,6 +51,8 @@ class Deployer:
         self._bell = asyncio.Event()
         self._cancelled = asyncio.Event()
         self._current: Deploy | None = None
+        self._passed_over: set[int] = set()
+        """Deploys that something unexpected happened to: others come first."""
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -67,7 +69,11 @@ class Deployer:
                 except Exception:
                     # A fault in one deploy must not end the swarm.
                     log.exception("unexpected error; trying again")
+                    if self._current is not None:
+                        self._passed_over.add(self._current.id)
                     await asyncio.sleep(RETRY_SECONDS)
+                finally:
+                    self._current = None
         finally:
             stop()
 
@@ -81,14 +87,15 @@ class Deployer:
     async def _carry_out_next(self) -> bool:
         """Whether there was one."""
         queue = await self._store.read(self._deploys.queue)
-        if queue:
-            self._cancelled.clear()
-            self._current = queue[0]
-            try:
-                await self._carry_out(queue[0])
-            finally:
-                self._current = None
-        return bool(queue)
+        if queue and all(deploy.id in self._passed_over for deploy in queue):
+            self._passed_over.clear()
+        for deploy in queue:
+            if deploy.id not in self._passed_over:
+                self._cancelled.clear()
+                self._current = deploy
+                await self._carry_out(deploy)
+                return True
+        return False
 
     async def _carry_out(self, deploy: Deploy) -> None:
         ready = deploy if deploy.state == "starting" else await self._prepare(deploy)
@@ -115,7 +122,7 @@ class Deployer:
             if not await self._step(deploy, "building"):
                 return None
             bundle = await self._unless_cancelled(
-                self._builds.build(deploy.id, deploy.agent, deploy.built.drv)
+                self._builds.build(deploy.id, deploy.agent, deploy.built)
             )
             if bundle is None:
                 return None

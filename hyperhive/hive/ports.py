@@ -250,8 +250,9 @@ class Builds(Protocol):
     async def evaluate(self, deploy: int, agent: str, commit: str) -> Built:
         """Raises BuildFailed with what Nix says."""
 
-    async def build(self, deploy: int, agent: str, drv: str) -> str:
-        """The bundle's path; evaluates nothing. Raises BuildFailed."""
+    async def build(self, deploy: int, agent: str, built: Built) -> str:
+        """The bundle's path; evaluates nothing. Raises BuildFailed, also for another bundle than
+        was evaluated."""
 
     async def keep(self, agent: str, bundles: Mapping[str, str]) -> None:
         """Have exactly these, by role (`running`, `previous`), outlive a garbage collection."""

@@ -160,7 +160,10 @@ async def _build(stack: AsyncExitStack, config: Config, unsafe_local: bool) -> _
     )
     admin = Path(config.run_dir) / "admin.sock"
     await stack.enter_async_context(listening.on_socket(make_admin(context), admin))
-    free_space = FreeSpace((Path(config.state_dir), Path(config.agents_dir)))
+    kept = [Path(config.state_dir), Path(config.agents_dir)]
+    if config.nix is not None:
+        kept.append(Path("/nix/store"))
+    free_space = FreeSpace(kept)
     return _Built(hive, runtime, gateway, context, free_space)
 
 

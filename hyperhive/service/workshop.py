@@ -14,9 +14,10 @@ from hyperhive.config.options import NixConfig
 from hyperhive.flakes.git import Repositories
 from hyperhive.flakes.git_objects import File
 from hyperhive.flakes.nix import Nix, UnitRunner
+from hyperhive.flakes.untrusted import Bundle
 from hyperhive.hive.clock import Clock
 from hyperhive.hive.deploy_rows import Built
-from hyperhive.protocol.errors import Conflict, InvalidField, Unavailable
+from hyperhive.protocol.errors import BuildFailed, Conflict, InvalidField, Unavailable
 
 JOBS = Path("/var/lib/hyperhive/jobs")
 GC_ROOTS = Path("/nix/var/nix/gcroots/hyperhive")
@@ -108,9 +109,10 @@ class NixBuilds:
             found = await self._nix.evaluate(deploy, agent, export, _writer(log))
         return Built(self.host, found.drv, found.system, found.settings)
 
-    async def build(self, deploy: int, agent: str, drv: str) -> str:
+    async def build(self, deploy: int, agent: str, built: Built) -> str:
         with self._log(deploy) as log:
-            bundle = await self._nix.build(deploy, agent, drv, _writer(log))
+            bundle = await self._nix.build(deploy, agent, built.drv, _writer(log))
+        check_as_evaluated(bundle, built)
         return bundle.path
 
     async def keep(self, agent: str, bundles: Mapping[str, str]) -> None:
@@ -139,6 +141,16 @@ class NixBuilds:
 
     def _path(self, deploy: int) -> Path:
         return self._logs / f"{deploy}.log"
+
+
+def check_as_evaluated(bundle: Bundle, built: Built) -> None:
+    """A derivation may say one thing of itself and build another. Raises BuildFailed."""
+    for what, evaluated, found in (
+        ("settings", built.settings, bundle.settings),
+        ("system", built.system, bundle.system),
+    ):
+        if evaluated != found:
+            raise BuildFailed("build", f"the bundle has another {what} than was evaluated")
 
 
 def _writer(log: FileIO) -> Callable[[str], None]:

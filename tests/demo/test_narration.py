@@ -101,6 +101,14 @@ def message(body: object, kind: str = "agent") -> dict[str, object]:
             event("operation", operation="start", state="failed", error="no room"),
             Line("alice", "start failed: no room", "bad"),
         ),
+        (
+            event("deploy", deploy=3, kind="change", state="building", commit="c" * 40, error=""),
+            Line("alice", f"deploy 3 of {'c' * 12}: building", "dim"),
+        ),
+        (
+            event("deploy", deploy=3, state="rolled_back", commit="c" * 40, error="not fit"),
+            Line("alice", f"deploy 3 of {'c' * 12}: rolled back: not fit", "bad"),
+        ),
         (event("unheard_of", None), Line("", "unheard_of", "dim")),
         (event("settled", deliveries=[1]), None),
         (event("inbox_read"), None),

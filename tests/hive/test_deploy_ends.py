@@ -29,12 +29,13 @@ async def test_an_error_is_kept_as_far_as_it_can_be_shown(make_built: MakeBuilt)
     assert await failed_with(built, "a\tb\n\x1b[2Jc\0\u202ed") == "a    b\n\ufffd[2Jc\ufffd\ufffdd"
 
 
-async def test_of_a_long_error_its_end_is_kept(make_built: MakeBuilt) -> None:
-    """Nix says last what is wrong."""
+async def test_of_a_long_error_its_first_line_and_its_end_are_kept(make_built: MakeBuilt) -> None:
+    """What ended it is said first; Nix says last what is wrong."""
     built = await make_built()
-    kept = await failed_with(built, "trace\n" * 10_000 + "error: this")
+    kept = await failed_with(built, "too long\n" + "trace\n" * 10_000 + "error: this")
+    assert kept.startswith("too long\n…")
     assert kept.endswith("\nerror: this")
-    assert len(kept) == MAX_ERROR + 1
+    assert len(kept) == MAX_ERROR + len("too long\n…")
 
 
 # --- trying ---

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hyperhive.flakes.git import Repositories
 from hyperhive.flakes.git_objects import File
+from hyperhive.flakes.untrusted import Bundle
+from hyperhive.hive.deploy_rows import Built
+from hyperhive.protocol.bundle import AgentSettings
 from hyperhive.protocol.errors import BuildFailed, Conflict, InvalidField, NotFound, Unavailable
 from hyperhive.service import workshop
-from hyperhive.service.workshop import GitConfigs, NixBuilds
+from hyperhive.service.workshop import GitConfigs, NixBuilds, check_as_evaluated
 from tests.flakes.test_nix import DRV, HASH, PROPOSAL, Bench
 from tests.store.given import StepClock
 
+BUILT = Built("host-1", DRV, f"/nix/store/{HASH}-system", AgentSettings(model="opus"))
 FIRST: dict[str, bytes | None] = {"agent.nix": b"one", "declared.json": b"{}"}
 
 
@@ -157,7 +162,7 @@ async def test_a_log_is_of_both_and_read_on_in_whole_lines(
     await builds.evaluate(7, "alice", commit)
     bench.answering({"ok": False, "reason": "build", "error": "no"}, "zwölf\nthree\n")
     with pytest.raises(BuildFailed, match="no"):
-        await builds.build(7, "alice", DRV)
+        await builds.build(7, "alice", BUILT)
     assert bench.seen["drv"] == DRV
     assert await builds.log(7, 0) == ("one\nzwölf\nthree\n", 17)
     assert await builds.log(7, 11) == ("three\n", 17)
@@ -175,14 +180,14 @@ async def test_old_logs_make_room(
     bench.answering({"ok": False, "reason": "build", "error": "no"}, "line\n")
     for deploy in range(8, 14):  # 10 is younger than 9
         with pytest.raises(BuildFailed):
-            await builds.build(deploy, "alice", DRV)
+            await builds.build(deploy, "alice", BUILT)
     assert sorted(os.listdir(tmp_path / "deploys")) == ["10.log", "11.log", "12.log", "13.log"]
 
 
 async def test_a_log_that_cannot_be_written_is_told(tmp_path: Path, builds: NixBuilds) -> None:
     (tmp_path / "deploys").write_text("in the way")
     with pytest.raises(Unavailable, match="deploys cannot be written to"):
-        await builds.build(7, "alice", DRV)
+        await builds.build(7, "alice", BUILT)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
@@ -209,6 +214,17 @@ async def test_what_runs_and_what_ran_outlive_a_collection(bench: Bench, builds:
     assert os.listdir(bench.roots) == []
 
 
+def test_what_is_built_must_be_what_was_evaluated() -> None:
+    same = Bundle(f"/nix/store/{HASH}-bundle", BUILT.settings, BUILT.system)
+    check_as_evaluated(same, BUILT)
+    for other, what in (
+        (replace(same, system=f"/nix/store/{HASH}-other"), "system"),
+        (replace(same, settings=AgentSettings(model="opus", allowed_bash=("*",))), "settings"),
+    ):
+        with pytest.raises(BuildFailed, match=f"another {what} than was evaluated"):
+            check_as_evaluated(other, BUILT)
+
+
 async def test_cancelling_ends_the_unit(bench: Bench, builds: NixBuilds) -> None:
     begun = asyncio.Event()
 
@@ -217,7 +233,7 @@ async def test_cancelling_ends_the_unit(bench: Bench, builds: NixBuilds) -> None
         await asyncio.Event().wait()
 
     bench.runner.work = work
-    task = asyncio.create_task(builds.build(7, "alice", DRV))
+    task = asyncio.create_task(builds.build(7, "alice", BUILT))
     await begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -65,7 +65,8 @@ class FakeBuilds:
         system = f"/nix/store/{_digest({MODULE: files[MODULE]}, self.host)}-system"
         return Built(self.host, drv, system, settings)
 
-    async def build(self, deploy: int, agent: str, drv: str) -> str:
+    async def build(self, deploy: int, agent: str, built: Built) -> str:
+        drv = built.drv
         self._print(deploy, f"building {drv}")
         await self.step(f"build {agent}")
         self.history.append(f"build {agent}")
