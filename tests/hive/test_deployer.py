@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from hyperhive.hive import deployer
+from hyperhive.hive.deploy_rows import Deploy
 from hyperhive.hive.ports import Transaction
+from hyperhive.hive.trial import Trial
 from hyperhive.protocol.errors import Busy, Conflict, Unavailable
 from tests.hive.building import Built, declared, quiet
 from tests.hive.conftest import MakeBuilt
@@ -222,3 +224,26 @@ async def test_the_manager_is_last_and_others_go_in_their_order(make_built: Make
     built_now = [step for step in built.builds.history if step.startswith("build")]
     assert built_now == ["build alice", "build carol", "build manager"]
     assert (await built.hear("operator", "rebuilt"))["agent"] == "manager"
+
+
+async def test_a_deploy_that_nobody_can_carry_out_lets_others_pass(
+    make_built: MakeBuilt, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A fault of ours, which is logged and tried again after them."""
+    monkeypatch.setattr(deployer, "RETRY_SECONDS", 0.01)
+    built = await make_built(declared=quiet(alice=declared(), bob=declared()))
+    carry_through = Trial.carry_through
+
+    async def fail_for_alice(self: Trial, deploy: Deploy) -> None:
+        if deploy.agent == "alice":
+            raise KeyError("a fault")
+        await carry_through(self, deploy)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trial, "carry_through", fail_for_alice)
+        async with built.serving():
+            assert (await built.over(name="bob")).state == "done"
+            assert (await built.reached("starting")).state == "starting"
+    caplog.clear()
+    async with built.serving():
+        assert (await built.over()).state == "done"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -241,3 +242,37 @@ async def test_what_is_wrong_is_told_and_nothing_runs(
         with pytest.raises(HiveError, match="nothing was built for alice"):
             await b.client.call("start", name="alice")
         assert b.hive.machines() == set()
+
+
+async def test_another_host_makes_agents_out_of_date_until_they_are_updated(
+    nested: NestedHost,
+) -> None:
+    async with built(nested, declared(), MODULE.format(prompt="one", timeout=60)) as b:
+        first = await b.over(0)
+        run = b.hive.unit("alice", "InvocationID")
+        news = nested.path(f"{FLAKE}/news")
+        news.write_text("of the host's flake")
+        try:
+            async with redeclared(b, declared()) as b:
+                await wait_for(lambda: linked(b), 20.0)
+                agent = await b.agent()
+                assert (agent["needs_update"], agent["deploy"]) == (True, first["id"])
+                assert b.hive.unit("alice", "InvocationID") == run
+                (told,) = [m for m in await mail(b) if m["event"] == "needs_update"]
+                assert told["agent"] == "alice"
+                found = (await b.client.call("update"))["deploys"]
+                assert {d["agent"] for d in found} == {"alice", "manager"}
+                second, managers = await b.over(1), await b.over(1, "manager")
+                assert (second["state"], second["kind"]) == ("done", "update")
+                assert second["ended_at"] < managers["begun_at"]  # the manager comes last
+                assert second["commit"] == first["commit"]
+                assert not (await b.agent())["needs_update"]
+        finally:
+            news.unlink()
+
+
+async def mail(b: Built) -> list[Json]:
+    """Helper events to the manager."""
+    found = (await b.client.call("messages", limit=100))["messages"]
+    bodies = [json.loads(m["body"]) for m in found if m["to"] == "manager"]
+    return [body for body in bodies if isinstance(body, dict)]
