@@ -135,12 +135,22 @@ let
       questions. The manager always can.
     '';
   };
+
+  role.role = mkOption {
+    type = types.nullOr (types.enum [ "worker" ]);
+    default = null;
+    example = "worker";
+    description = ''
+      What the agent is in the swarm. There is one manager, under `services.hyperhive.manager`; all others
+      are workers, also without a word.
+    '';
+  };
 in
 {
   options.services.hyperhive = {
     manager = common // granted;
     agents = mkOption {
-      type = types.attrsOf (types.submodule { options = common // granted // manage; });
+      type = types.attrsOf (types.submodule { options = common // granted // manage // role; });
       default = { };
       example = lib.literalExpression ''
         {

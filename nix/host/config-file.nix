@@ -24,6 +24,7 @@ let
         description
         ;
       capabilities = it.capabilities or null;
+      role = it.role or null;
       module = lib.mapNullable modulePath it.module;
       settings = {
         inherit (it)

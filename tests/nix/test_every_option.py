@@ -70,7 +70,7 @@ def test_each_option_of_the_service_has_one_of_the_module(every: Any) -> None:
     tops = {path.split(".")[0] for path in paths}
     assert {camel(f.name) for f in fields(Config)} - own - free <= tops
     of_alice = {path.removeprefix("agents.alice.").split(".")[0] for path in paths}
-    assert {camel(f.name) for f in fields(AgentConfig)} - {"role", "settings"} <= of_alice
+    assert {camel(f.name) for f in fields(AgentConfig)} - {"settings"} <= of_alice
     assert {camel(f.name) for f in fields(AgentSettings)} <= of_alice
     assert {camel(f.name) for f in fields(DashboardConfig)} <= {
         path.removeprefix("dashboard.") for path in paths
