@@ -11,9 +11,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from nested.handed import hand_in, scenario_of
 from nested.host import ENVIRONMENT, NestedHost
 from nested.root import COVERED
 
@@ -23,8 +24,9 @@ GREETED = [
     "machinectl'; cd /root; exec bash",
 ]
 PASSED = ("TERM", "COLUMNS", "LINES", "ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN")
-
-
+CALLED_FROM = "HIVE_CALLED_FROM"
+"""In the environment: the directory that relative paths of arguments mean; else this one."""
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SOCKET = "/run/hyperhive/service/admin.sock"
 READY_SECONDS = 60.0
 
@@ -32,26 +34,45 @@ READY_SECONDS = 60.0
 def main(verb: str, clone: str, python: str, *arguments: str) -> int:
     demo = [python, "-I", "-m", "hyperhive.cli", "demo", "--runtime=nspawn"]
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _end)
+        signal.signal(number, ends(128 + number))
+    if verb == "demo":
+        return play(Path(clone), python, demo, arguments)
     try:
-        with opened(Path(clone), python) as host:
-            if verb == "demo":
-                code = attach(host, [*demo, *arguments])
-                return 0 if code == -signal.SIGINT else code  # a person has seen enough
-            with running(host, demo):
-                return attach(host, list(arguments) or GREETED, Path(python).parent)
+        with opened(Path(clone), python) as host, running(host, [*demo, "--keep"]):
+            return attach(host, list(arguments) or GREETED, Path(python).parent)
     except KeyboardInterrupt:
         return 130
 
 
-def _end(number: int, frame: object) -> None:
-    """At once: all that the host has is thrown away with it."""
-    sys.exit(128 + number)
+def play(clone: Path, python: str, demo: Sequence[str], arguments: Sequence[str]) -> int:
+    """The demo, which a person who has seen enough ends: that is no failure."""
+    # Also where a script put it into the background, which ignores SIGINT (bash(1)).
+    signal.signal(signal.SIGINT, ends(130 if "--once" in arguments else 0))
+    try:
+        given, scenario = scenario_of(arguments, Path(os.environ.get(CALLED_FROM, ".")))
+    except OSError as error:
+        sys.stderr.write(f"hive: {error.filename}: cannot be read: {error.strerror}\n")
+        return 1
+    with opened(clone, python) as host:
+        for path, content in scenario.items():
+            hand_in(host, path, content)
+        return attach(host, [*demo, *given])
+
+
+def ends(code: int) -> Callable[[int, object], None]:
+    """A handler that ends us at once: all that the host has is thrown away with it."""
+
+    def end(number: int, frame: object) -> None:
+        for each in ENDINGS:
+            signal.signal(each, signal.SIG_IGN)  # or a second one would leave some of it
+        sys.exit(code)
+
+    return end
 
 
 @contextlib.contextmanager
 def running(host: NestedHost, demo: Sequence[str]) -> Iterator[None]:
-    """The demo's service, with its scripted model, beside what is done on the host."""
+    """The service, and a scripted model that goes on whatever becomes of the service."""
     process = subprocess.Popen(
         host.command(demo),
         env=environment(host),

@@ -49,6 +49,7 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     default="local",
     help="Plain processes, or containers on a host that is there for the demo alone.",
 )
+@click.option("--keep", is_flag=True, hidden=True, help="The service is the host's, not ours.")
 @click.pass_context
 def demo(
     context: click.Context,
@@ -58,6 +59,7 @@ def demo(
     port: int,
     path: Path,
     runtime: str,
+    keep: bool,
 ) -> None:
     """Run a swarm for a look at it: real but for the model, which follows a script.
 
@@ -70,7 +72,9 @@ def demo(
         raise InvalidField(f"{path}: {error.field}", error.problem) from None
     if once and script.operator is None:
         raise InvalidField(f"{path}: operator", "is missing: --once plays the operator's part")
-    context.exit(asyncio.run(_Demo(script, once, scripted, unsafe_local, port, runtime).run()))
+    context.exit(
+        asyncio.run(_Demo(script, once, scripted, unsafe_local, port, runtime, keep).run())
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ class _Demo:
     unsafe_local: bool
     port: int
     runtime: str
+    keep: bool
 
     async def run(self) -> int:
         """The exit code: 0 when the report reached the operator, or a person ended it."""
@@ -106,9 +111,8 @@ class _Demo:
         home = Path(tempfile.mkdtemp(prefix="hyperhive-demo-"))
         home.chmod(0o711)  # agents pass through to their own directories
         try:
-            service = (
-                UnitService() if self.runtime == "nspawn" else LocalService(home, self.unsafe_local)
-            )
+            nspawn = self.runtime == "nspawn"
+            service = UnitService(self.keep) if nspawn else LocalService(home, self.unsafe_local)
             async with self._model() as (upstream, credential):
                 service.configure(credential, upstream, self.port)
                 return await self._with_service(service, ending)

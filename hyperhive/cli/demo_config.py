@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 _WORKER_COMMANDS = [
     "cat *",
@@ -58,4 +59,4 @@ def write_config(path: Path, places: Mapping[str, Any], upstream: str, port: int
         },
         **places,
     }
-    path.write_text(json.dumps(config))  # JSON is YAML
+    path.write_text(yaml.safe_dump(config, sort_keys=False))

@@ -18,6 +18,10 @@ FLAKE = Path("/opt/hyperhive/flake")
 BUNDLE = "/opt/hyperhive/bundles/default"
 UNIT = "hyperhive.service"
 COMMAND_SECONDS = 90.0
+STAYS_DOWN_SECONDS = 5.0
+"""For how long it is stopped or failed when it is not just being restarted."""
+COMES_UP_SECONDS = 100.0
+"""More than it has to stop and to start: the unit's TimeoutStopSec and TimeoutStartSec."""
 _LOOK_SECONDS = 0.5
 _LOG_LINES = 60
 
@@ -26,6 +30,10 @@ class UnitService:
     """Its places are those of every installed hyperhive (packaging/tmpfiles)."""
 
     admin = Path("/run/hyperhive/service/admin.sock")
+
+    def __init__(self, kept: bool) -> None:
+        """Kept, it is the host's own: others may stop and start it, and it stays at the end."""
+        self._kept = kept
 
     def configure(self, credential: str, upstream: str, port: int) -> None:
         """Raises ClickException where a hyperhive is configured already."""
@@ -54,7 +62,7 @@ class UnitService:
 
     @contextlib.asynccontextmanager
     async def running(self, ending: asyncio.Event) -> AsyncIterator[None]:
-        """Ready when this is entered; after it, it and all agents are stopped."""
+        """Ready when this is entered; after it, unless kept, it and all agents are stopped."""
         try:
             if (await _run("systemctl", "start", UNIT))[0]:
                 log = "\n".join(await self._journal())
@@ -64,14 +72,26 @@ class UnitService:
             yield
         finally:
             ending.set()
-            await _run("systemctl", "stop", UNIT)
-            await _run("systemctl", "stop", "hyperhive-agent@*.service")
+            if not self._kept:
+                await _run("systemctl", "stop", UNIT)
+                await _run("systemctl", "stop", "hyperhive-agent@*.service")
 
     async def wait(self) -> None:
-        """Until it ends."""
-        argv = ("systemctl", "is-active", "--quiet", UNIT)
-        while (await _run(*argv))[0] == 0:  # noqa: ASYNC110 - the event is systemd's
+        """Until it has ended for good: it may be restarted, and comes up by itself after a crash.
+
+        Kept, for ever.
+        """
+        if self._kept:
+            await asyncio.Event().wait()
+        clock = asyncio.get_running_loop().time
+        up = moved = clock()
+        while clock() < min(moved + STAYS_DOWN_SECONDS, up + COMES_UP_SECONDS):
             await asyncio.sleep(_LOOK_SECONDS)
+            state = (await _run("systemctl", "is-active", UNIT))[1].strip()
+            if state in ("active", "reloading"):
+                up = clock()
+            if state not in ("inactive", "failed"):
+                moved = clock()
 
     async def log(self) -> list[str]:
         return await self._journal()

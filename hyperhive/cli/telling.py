@@ -14,6 +14,7 @@ from hyperhive.demo.transcript import Transcript
 from hyperhive.protocol.errors import HiveError
 
 CATCH_UP_SECONDS = 10.0
+_AGAIN_SECONDS = 0.5
 
 
 class Teller:
@@ -27,13 +28,19 @@ class Teller:
         self.transcript = Transcript(columns, sys.stdout.isatty())
 
     async def run(self) -> None:
-        # The service's end is reported by who runs it; a reader who left is told nothing.
-        with contextlib.suppress(HiveError, BrokenPipeError):
-            async for event in self._client.events(0):
-                for line in self.transcript.lines(event):
-                    click.echo(line)
-                self._seen = int(event.get("seq", self._seen))
-                self._progress.set()
+        with contextlib.suppress(BrokenPipeError):  # a reader who left is told nothing
+            while True:
+                # The service may be restarted; its end is reported by who runs it.
+                with contextlib.suppress(HiveError):
+                    await self._tell()
+                await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _tell(self) -> None:
+        async for event in self._client.events(self._seen):
+            for line in self.transcript.lines(event):
+                click.echo(line)
+            self._seen = int(event.get("seq", self._seen))
+            self._progress.set()
 
     async def reach(self, seq: int) -> None:
         """Until this event was told, at most CATCH_UP_SECONDS."""
