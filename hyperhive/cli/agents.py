@@ -9,6 +9,11 @@ import click
 from hyperhive.cli.render import duration, one_line, size, table
 from hyperhive.cli.session import Session, json_option, show
 
+_SPARE = ("cpu", "tasks", "memory", "role", "today", "model")
+"""Columns of agents that a narrow terminal does without, those of least use first."""
+_SENTENCES = ("budget", "storage_low", "unreachable")
+"""Reasons of a hold whose detail says it all; that of others is in the words of the API."""
+
 
 @click.command()
 @json_option
@@ -59,16 +64,22 @@ def agent_table(rows: list[dict[str, Any]]) -> str:
         )
         for a in rows
     ]
-    return table(head, lines, "no agents")
+    return table(head, lines, "no agents", _SPARE)
 
 
 def _note(agent: dict[str, Any]) -> str:
     """What is wrong, or else what it is for."""
-    hold = (agent["hold"] or {}).get("reason", "").replace("_", " ")
     end = agent["last_end"] or {}
     down = end.get("unexpected") and agent["state"] in ("starting", "quarantined", "unhealthy")
-    found = (end["text"] if down else "", agent["problem"], hold)
+    found = (end["text"] if down else "", agent["problem"], _hold(agent["hold"] or {}))
     return "; ".join(text for text in found if text) or str(agent["description"])
+
+
+def _hold(hold: dict[str, Any]) -> str:
+    reason, detail = hold.get("reason", ""), hold.get("detail", "")
+    if reason in _SENTENCES and detail:
+        return str(detail)
+    return ": ".join(text for text in (reason.replace("_", " "), detail) if text)
 
 
 @click.command()

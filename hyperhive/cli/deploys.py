@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
+from hyperhive.cli.numbers import number_of
 from hyperhive.cli.render import one_line, safe, table
 from hyperhive.cli.session import Session, json_option, show
 
-_ID = click.argument("number", metavar="ID", type=click.IntRange(1))
+_ID = click.argument("number", metavar="ID", type=number_of("a deploy"))
 _OPEN = ("queued", "evaluating", "building", "starting")
 _LOOK_SECONDS = 0.5
 
@@ -71,7 +72,12 @@ def update(session: Session, name: str | None, everyone: bool, as_json: bool) ->
 
 @click.command()
 @click.argument("name")
-@click.option("--to", type=click.IntRange(1), help="The deploy to go back to; else the one before.")
+@click.option(
+    "--to",
+    metavar="ID",
+    type=number_of("a deploy"),
+    help="The deploy to go back to; else the one before.",
+)
 @json_option
 @click.pass_obj
 def rollback(session: Session, name: str, to: int | None, as_json: bool) -> None:

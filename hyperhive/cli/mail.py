@@ -9,16 +9,20 @@ from typing import Any
 
 import click
 
+from hyperhive.cli.numbers import number_of
 from hyperhive.cli.render import safe
 from hyperhive.cli.session import Session, json_option, show, text_argument
 from hyperhive.demo.plain_text import wrap
 from hyperhive.protocol.model import OPERATOR
+from hyperhive.protocol.system_mail import system_facts
 
 
 @click.command()
 @click.argument("to")
 @click.argument("body")
-@click.option("--reply-to", type=int, help="Id of the message this answers.")
+@click.option(
+    "--reply-to", metavar="ID", type=number_of("a message"), help="Id of the message this answers."
+)
 @click.option("--key", help="Idempotency key: the same key sends once.")
 @json_option
 @click.pass_obj
@@ -70,8 +74,22 @@ def message_text(message: dict[str, Any]) -> str:
         state = {"accepted": "unread", "acked": "read"}.get(state, state)
     head = f"#{message['id']}  {message['from']} -> {message['to']}  {message['sent_at']}  {state}"
     width = shutil.get_terminal_size().columns - 2  # a terminal wraps to its first column
-    body = wrap(safe(message["body"]).expandtabs(4), width, sys.maxsize)
+    facts = system_facts(message["kind"], message["body"])
+    if facts is None:
+        body = _wrapped(message["body"], width)
+    else:
+        body = [line for fact in facts.items() for line in _fact(*fact, width)]
     return "\n".join([head, *(f"  {line}" for line in body)])
+
+
+def _fact(name: str, value: str, width: int) -> list[str]:
+    """What does not fit is indented further, so that it does not pass for another fact."""
+    first, *more = _wrapped(value if name == "event" else f"{name}: {value}", width - 2)
+    return [first, *(f"  {line}" for line in more)]
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return wrap(safe(text).expandtabs(4), width, sys.maxsize)
 
 
 COMMANDS = (send, inbox)

@@ -8,24 +8,59 @@ import sys
 import unicodedata
 from collections.abc import Sequence
 
+from hyperhive.demo.plain_text import columns, wrap
+
 Row = Sequence[object]
 
+_INDENT = "    "
 
-def table(head: Sequence[str], rows: Sequence[Row], empty: str) -> str:
-    """Columns as wide as their content; a line longer than a terminal is wide is cut."""
+
+def table(head: Sequence[str], rows: Sequence[Row], empty: str, spare: Sequence[str] = ()) -> str:
+    """Columns as wide as their content, fitted to the terminal if there is one.
+
+    `spare` are columns that a narrow terminal may go without, those of least use first. The last
+    column is never cut: where it does not fit beside its row it stands below it.
+    """
     if not rows:
         return empty
     cells = [[one_line(str(cell if cell is not None else "")) for cell in row] for row in rows]
     lines = [[name.upper() for name in head], *cells]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    limit = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    return "\n".join(_line(line, widths, limit) for line in lines)
+    limit = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    for name in spare:
+        if _width(lines) <= limit:
+            break
+        index = lines[0].index(name.upper())
+        lines = [line[:index] + line[index + 1 :] for line in lines]
+    widths = _widths(lines)
+    return "\n".join(text for line in lines for text in _row(line, widths, limit))
 
 
-def _line(cells: Sequence[str], widths: Sequence[int], limit: int | None) -> str:
-    padded = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-    text = padded.rstrip()
-    return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
+def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
+    """Of all columns but the last."""
+    return [max(map(columns, column)) for column in list(zip(*lines, strict=True))[:-1]]
+
+
+def _width(lines: Sequence[Sequence[str]]) -> int:
+    """What the columns need, and the last one's name."""
+    return sum(width + 2 for width in _widths(lines)) + columns(lines[0][-1])
+
+
+def _row(cells: Sequence[str], widths: Sequence[int], limit: int) -> list[str]:
+    *short, last = cells
+    padded = [f"{c}{' ' * (width - columns(c))}" for c, width in zip(short, widths, strict=True)]
+    text = "  ".join([*padded, last]).rstrip()
+    if columns(text) <= limit:
+        return [text]
+    below = wrap(last, max(limit - len(_INDENT), 1), sys.maxsize)
+    return [_cut("  ".join(padded).rstrip(), limit), *(_INDENT + line for line in below)]
+
+
+def _cut(text: str, limit: int) -> str:
+    if columns(text) <= limit:
+        return text
+    while columns(text) > limit - 1:
+        text = text[:-1]
+    return text + "…"
 
 
 def one_line(text: str) -> str:

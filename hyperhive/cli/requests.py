@@ -7,10 +7,12 @@ from typing import Any
 
 import click
 
+from hyperhive.cli.numbers import number_of
 from hyperhive.cli.render import duration, one_line, safe, table
 from hyperhive.cli.session import Session, json_option, show, text_argument
 
-_ID = click.argument("number", metavar="ID", type=click.IntRange(1))
+_QUESTION = click.argument("number", metavar="ID", type=number_of("a question"))
+_APPROVAL = click.argument("number", metavar="ID", type=number_of("an approval"))
 _all = click.option("--all", "everything", is_flag=True, help="Also those that are settled.")
 
 
@@ -66,7 +68,7 @@ def ask(
 
 
 @click.command()
-@_ID
+@_QUESTION
 @click.argument("answer")
 @json_option
 @click.pass_obj
@@ -77,7 +79,7 @@ def answer(session: Session, number: int, answer: str, as_json: bool) -> None:
 
 
 @click.command("cancel-question")
-@_ID
+@_QUESTION
 @json_option
 @click.pass_obj
 def cancel_question(session: Session, number: int, as_json: bool) -> None:
@@ -106,7 +108,7 @@ def _kind(approval: dict[str, Any]) -> str:
 
 
 @click.command()
-@_ID
+@_APPROVAL
 @click.option("--note", default="", help="A word that reaches the requester.")
 @json_option
 @click.pass_obj
@@ -117,7 +119,7 @@ def approve(session: Session, number: int, note: str, as_json: bool) -> None:
 
 
 @click.command()
-@_ID
+@_APPROVAL
 @click.argument("reason", default="")
 @json_option
 @click.pass_obj

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from hyperhive.dashboard.text import system_facts
 from hyperhive.hive.deploy_views import deploy_view
 from hyperhive.hive.hive import Hive
 from hyperhive.hive.ports import Transaction
 from hyperhive.hive.records import OPERATOR_ID, Agent, Delivery, DeliveryState, Event
 from hyperhive.hive.views import approval_view, audit_view, delivery_view, event_view
 from hyperhive.protocol.errors import NotFound
+from hyperhive.protocol.system_mail import system_facts
 
 Content = dict[str, Any]
 

@@ -81,23 +81,6 @@ def pretty_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True)
 
 
-def system_facts(kind: str, body: str) -> dict[str, str] | None:
-    """The facts of a helper event as name -> text, `event` first; None for any other body."""
-    if kind != "system":
-        return None
-    try:
-        facts = json.loads(body)
-    except ValueError:
-        return None
-    if not isinstance(facts, dict) or "event" not in facts:
-        return None
-    shown = {name: value for name, value in facts.items() if value not in (None, "", [])}
-    return {
-        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        for name, value in shown.items()
-    }
-
-
 _LONG_CHARS, _LONG_LINES = 600, 12
 _CUT_CHARS, _CUT_LINES = 300, 6
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from hyperhive.cli.mail import message_text
@@ -12,6 +14,7 @@ MESSAGE = {
     "from": "alice",
     "to": "operator",
     "sent_at": "2026-01-31T12:34:56Z",
+    "kind": "agent",
     "state": "accepted",
 }
 HEAD = "#7  alice -> operator  2026-01-31T12:34:56Z  unread"
@@ -37,3 +40,32 @@ def test_a_long_line_cannot_be_wrapped_into_a_head(monkeypatch: pytest.MonkeyPat
 def test_an_empty_body_and_empty_lines() -> None:
     assert message_text({**MESSAGE, "body": "a\n\nb"}) == f"{HEAD}\n  a\n  \n  b"
     assert message_text({**MESSAGE, "body": ""}) == HEAD
+
+
+def system(**facts: object) -> str:
+    text = message_text({**MESSAGE, "from": "system", "kind": "system", "body": json.dumps(facts)})
+    return text.partition("\n")[2]
+
+
+def test_an_event_is_its_name_and_its_facts() -> None:
+    facts = {"event": "container_crash", "agent": "alice", "exit": -9, "note": "", "at": None}
+    assert system(**facts) == "  container_crash\n  agent: alice\n  exit: -9"
+
+
+def test_no_value_of_an_event_passes_for_another_fact(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    text = system(event="turn_failed", error="a\nagent: bob\x1b[2J " + "word " * 30, agent="alice")
+    lines = text.split("\n")
+    assert [line for line in lines if not line.startswith("    ")] == [
+        "  turn_failed",
+        "  error: a",
+        "  agent: alice",
+    ]
+    assert "\x1b" not in text
+    assert max(map(columns, lines)) <= 60
+    assert text.count("word") == 30  # broken between words, not inside of them
+
+
+def test_what_is_no_event_is_shown_as_it_is() -> None:
+    for kind, body in (("system", "plain"), ("agent", '{"event":"x"}')):
+        assert message_text({**MESSAGE, "kind": kind, "body": body}) == f"{HEAD}\n  {body}"

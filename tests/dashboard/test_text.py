@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from hyperhive.dashboard.text import cut, duration, is_long, money, system_facts, tone, visible
+from hyperhive.dashboard.text import cut, duration, is_long, money, tone, visible
 
 
 @pytest.mark.parametrize(
@@ -70,24 +70,6 @@ def test_long_text_is_cut() -> None:
     assert cut("x" * 601) == "x" * 300 + "…"
     assert cut("1\n2\n3\n4\n5\n6\n7\n8") == "1\n2\n3\n4\n5\n6…"
     assert cut("short") == "short"
-
-
-def test_helper_events_are_taken_apart() -> None:
-    body = '{"event":"container_crash","agent":"alice","exit":-9,"note":"","more":["a"]}'
-    assert system_facts("system", body) == {
-        "event": "container_crash",
-        "agent": "alice",
-        "exit": "-9",
-        "more": '["a"]',
-    }
-
-
-@pytest.mark.parametrize(
-    ("kind", "body"),
-    [("agent", '{"event":"x"}'), ("system", "{"), ("system", "[]"), ("system", '{"a":1}')],
-)
-def test_other_bodies_are_text(kind: str, body: str) -> None:
-    assert system_facts(kind, body) is None
 
 
 def test_states_have_a_tone() -> None:
