@@ -152,7 +152,7 @@ class ModelGateway:
             ):
                 return await self._answers.counted(request, answer, bill, agent_id)
         except UpstreamDown as error:
-            await hold(self._hive.spending, agent_id, "overloaded", None, error.message)
+            await hold(self._hive.spending, agent_id, "unreachable", None, error.detail)
             raise
 
     def _post(self, order: _Order) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:

@@ -92,7 +92,7 @@ class Answers:
 
     async def _refusal(self, answer: aiohttp.ClientResponse, agent_id: int | None) -> web.Response:
         if answer.status < 400:
-            raise UpstreamDown(f"hyperhive: the model's API answered with {answer.status}")
+            raise UpstreamDown(f"the model's API answered with {answer.status}")
         body = await whole(answer, _MAX_ERROR)
         error = _error_of(body, answer.status)
         message = str(error.get("message", "")).replace(self._secret, "[key]")

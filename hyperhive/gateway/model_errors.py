@@ -18,10 +18,14 @@ from hyperhive.protocol.wire import dumps
 
 
 class UpstreamDown(HiveError):
-    """No answer came from the model's servers."""
+    """No answer came from the model's servers; `detail` is for people, the message for agents."""
 
     code = "upstream_unavailable"
     status = 502
+
+    def __init__(self, problem: str, detail: str = "") -> None:
+        super().__init__(f"hyperhive: {problem}")
+        self.detail = detail or problem
 
 
 _TYPES: tuple[tuple[type[HiveError], str], ...] = (

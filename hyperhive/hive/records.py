@@ -39,7 +39,7 @@ class Budget:
 
 AgentState = Literal["present", "tombstone", "purging", "purged"]
 Wanted = Literal["running", "stopped"]
-HoldReason = Literal["rate_limited", "overloaded", "credential", "budget"]
+HoldReason = Literal["rate_limited", "overloaded", "unreachable", "credential", "budget"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from hyperhive.hive.records import Agent, Budget, Hold, HoldReason, Usage
 from hyperhive.protocol.errors import BudgetExhausted, PolicyRefused
 
 OVERLOAD_PAUSE = 60.0
-"""Seconds without a turn after the model's side said that it is overloaded."""
+"""Seconds without a turn after the model's side said that it is overloaded, or did not answer."""
 CREDENTIAL_PAUSE = 300.0
 """Seconds without a turn after the credential was refused."""
 RATE_LIMIT_PAUSE = 60.0
@@ -120,7 +120,11 @@ class Spending:
         self, agent_id: int, reason: HoldReason, reset_at: float | None, detail: str
     ) -> None:
         """The model's side said no: hold the inbox until `reset_at` (wall time), or for a while."""
-        pauses = {"overloaded": OVERLOAD_PAUSE, "credential": CREDENTIAL_PAUSE}
+        pauses = {
+            "overloaded": OVERLOAD_PAUSE,
+            "unreachable": OVERLOAD_PAUSE,
+            "credential": CREDENTIAL_PAUSE,
+        }
         if reset_at is not None:
             until = deadline_at(self._clock, reset_at)
         else:

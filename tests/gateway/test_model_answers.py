@@ -112,8 +112,16 @@ async def test_an_api_that_is_not_there(world: World) -> None:
     answer = await ask(world)
     assert (answer.status, answer.error["type"]) == (502, "api_error")
     assert "does not answer (ClientConnectorError)" in answer.error["message"]
-    assert await held(world) == ("overloaded", 60.0)
+    assert await held(world) == ("unreachable", 60.0)
     assert await used(world) == Usage()
+    hold = (await world.agent("alice")).hold
+    assert hold is not None
+    place = world.upstream.url.removeprefix("http://")
+    assert hold.detail == f"the model's API cannot be reached: {place}: connection refused"
+    assert place not in answer.error["message"]  # which the agent reads
+    (told,) = await world.hive.store.read(lambda tx: tx.messages.recent(limit=5))
+    facts = json.loads(told.message.body)
+    assert (facts["event"], facts["detail"]) == ("rate_limited", hold.detail)
 
 
 async def test_an_api_that_says_nothing(tmp_path: Path, socket_dir: Path) -> None:
@@ -126,7 +134,7 @@ async def test_an_api_that_says_nothing(tmp_path: Path, socket_dir: Path) -> Non
         world.upstream.answer = forever
         answer = await ask(world)
         assert answer.status == 502
-        assert await held(world) == ("overloaded", 60.0)
+        assert await held(world) == ("unreachable", 60.0)
 
 
 async def forever(_: web.Request) -> web.StreamResponse:

@@ -213,6 +213,7 @@ async def test_no_price_costs_nothing(make_world: MakeWorld) -> None:
         ("rate_limited", 1_000, 1_000, "rate_limited"),
         ("rate_limited", None, 60, "rate_limited"),
         ("overloaded", None, 60, "rate_limited"),
+        ("unreachable", None, 60, "rate_limited"),
         ("credential", None, 300, "turn_failed"),
         ("rate_limited", -5_000, 0, "rate_limited"),
     ],
