@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hyperhive import config as configuration
+from hyperhive.cli.render import one_line
 
 DEFAULT_CONFIG = "/etc/hyperhive/config.yaml"
 
@@ -34,8 +35,11 @@ def serve(path: Path, unsafe_local: bool) -> None:
 @click.command("check-config")
 @click.argument("path", type=click.Path(path_type=Path, readable=False), default=DEFAULT_CONFIG)
 def check_config(path: Path) -> None:
-    """Check a configuration file without using it."""
-    configuration.load(path)
+    """Check a configuration file without using it. A secret that is not there yet is a warning."""
+    from hyperhive.service.credential import secret_problems  # as above
+
+    for problem in secret_problems(configuration.load(path)):
+        click.echo(f"warning: {one_line(problem)}", err=True)
     click.echo(f"{path}: ok")
 
 

@@ -15,6 +15,8 @@ CredentialKind = Literal["api_key", "oauth_token"]
 _REAL_PREFIX = "sk-ant-"
 _OAUTH_PREFIX = f"{_REAL_PREFIX}oat"
 _MAX_BYTES = 16 * 1024
+_HANDED_OVER = "/run/credentials/"
+"""Where systemd puts credentials of units (systemd.exec(5))."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,24 @@ def read_credential(path: Path) -> Credential:
 def read_token(path: str | None) -> str | None:
     """The dashboard's fixed token, if there is one. Raises InvalidField like read_credential."""
     return _read_secret(Path(path), "dashboard.tokenFile") if path else None
+
+
+def secret_problems(config: Config) -> list[str]:
+    """Why `serve` would refuse the files with secrets that the configuration names.
+
+    What systemd hands to the service is there only while that runs, and is not looked for.
+    """
+    found = []
+    for name, path in (
+        ("credentialFile", config.credential_file),
+        ("dashboard.tokenFile", config.dashboard.token_file),
+    ):
+        try:
+            if path and not path.startswith(_HANDED_OVER):
+                _read_secret(Path(path), name)
+        except InvalidField as error:
+            found.append(error.message)
+    return found
 
 
 def _read_secret(path: Path, field: str) -> str:

@@ -9,8 +9,9 @@ from hyperhive.config import Config
 from hyperhive.hive.hive import Hive
 from hyperhive.hive.ports import Runtime
 from hyperhive.hive.storage_guard import LOW
+from hyperhive.hive.views import View
 from hyperhive.protocol.errors import InvalidField
-from hyperhive.service import versions
+from hyperhive.service import controllers, versions
 from hyperhive.service.free_space import free_fraction
 
 Check = dict[str, Any]
@@ -45,13 +46,20 @@ class Doctor:
             *found,
             *spaces,
             *self._storage(),
+            *self._limits(),
             *await self._quotas(),
             *await self._absent(),
+            *await self._agents(),
         ]
 
     def _storage(self) -> list[Check]:
         storage = self._hive.storage
         return [_check("storage", "failure", storage.problem)] if storage.low else []
+
+    def _limits(self) -> list[Check]:
+        """Without containers there are none, which the runtime says itself."""
+        problem = controllers.problem() if self._config.runtime.kind == "nspawn" else ""
+        return [_check("limits", "warning", problem)] if problem else []
 
     async def _quotas(self) -> list[Check]:
         """Limits of the disk that nothing enforces are a warning; their absence is only told."""
@@ -69,6 +77,20 @@ class Doctor:
     async def _absent(self) -> list[Check]:
         absent = await self._hive.store.read(self._hive.declarations.absent)
         return [_check("declared", "warning", text) for text in absent]
+
+    async def _agents(self) -> list[Check]:
+        """Those that do not work as they should, and why."""
+        view = self._hive.views.agent
+        found = await self._hive.store.read(lambda tx: [view(tx, a) for a in tx.agents.all()])
+        return [
+            _check("agent", "warning", f"{agent['name']} is {agent['state']}: {_why(agent)}")
+            for agent in found
+            if agent["problem"] or agent["state"] in ("quarantined", "not built")
+        ]
+
+
+def _why(agent: View) -> str:
+    return str(agent["problem"]) or "nothing it was built from has come up yet"
 
 
 def _check(name: str, level: Level, text: str) -> Check:

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from hyperhive import config
-from hyperhive.hive.ports import Usage
+from hyperhive.hive.ports import Transaction, Usage
 from hyperhive.local.runtime import LocalRuntime
 from hyperhive.protocol.bundle import Limits
-from hyperhive.service import doctor, versions
+from hyperhive.service import controllers, doctor, versions
 from hyperhive.service.doctor import Doctor
 from hyperhive.service.versions import FLOORS, Version
 from tests.config.test_options import SMALLEST
+from tests.support.deploying import workshop
 from tests.support.far_side import FakeRuntime
 from tests.support.swarm import POLICY, Swarm, swarm
 
@@ -110,6 +111,49 @@ async def test_a_declared_agent_that_was_destroyed(hive: Swarm, tmp_path: Path) 
     await hive.hive.agents.destroy("alice", purge=False)
     assert await said(make(hive, tmp_path), "declared") == [
         ("warning", "alice is declared, but was destroyed: revive it to have it back")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("runtime", "told"), [({"kind": "nspawn", "defaultBundle": "/b"}, 1), ({"kind": "local"}, 0)]
+)
+async def test_limits_that_nothing_enforces(
+    hive: Swarm,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    runtime: dict[str, str],
+    told: int,
+) -> None:
+    monkeypatch.setattr(controllers, "CGROUPS", tmp_path)
+    options = config.read({**SMALLEST, "runtime": runtime})
+    made = Doctor(options, FakeRuntime(), hive.hive)
+    assert [level for level, _ in await said(made, "limits")] == ["warning"] * told
+    (tmp_path / "cgroup.controllers").write_text("cpuset cpu io memory pids\n")
+    assert await said(made, "limits") == []
+
+
+async def test_agents_that_do_not_work(hive: Swarm, tmp_path: Path) -> None:
+    made = make(hive, tmp_path)
+    assert await said(made, "agent") == []
+    alice, manager = await hive.agent("alice"), await hive.agent("manager")
+
+    def change(tx: Transaction) -> None:
+        tx.agents.save(replace(alice, quarantined="3 crashes within 10 minutes; start it"))
+        tx.agents.save(replace(manager, problem="it has no credential"))
+
+    await hive.hive.store.write(change)
+    assert sorted(await said(made, "agent")) == [
+        ("warning", "alice is quarantined: 3 crashes within 10 minutes; start it"),
+        ("warning", "manager is starting: it has no credential"),
+    ]
+
+
+async def test_agents_that_are_not_built(tmp_path: Path) -> None:
+    async with workshop(tmp_path) as shop:
+        told = await said(make(shop.made, tmp_path), "agent")
+    assert sorted(told) == [
+        ("warning", f"{name} is not built: nothing it was built from has come up yet")
+        for name in ("alice", "manager")
     ]
 
 
