@@ -174,6 +174,19 @@ async def test_without_javascript_there_is_a_hint(hive: Swarm) -> None:
         assert await window.page.locator("#terminal button:visible").count() == 0
 
 
+async def test_a_phone_and_its_shell_agree_on_the_width(hive: Swarm) -> None:
+    """A phone finds its size while the connection is being made."""
+    phone = {"is_mobile": True, "has_touch": True, "device_scale_factor": 3}
+    async with browse(hive, viewport={"width": 390, "height": 844}, **phone) as window:
+        await window.login()
+        await open_terminal(window)
+        await type_line(window, "stty size")
+        columns = int((await see(window, r"^(\d+) (\d+)$"))[2])
+        await type_line(window, "clear; yes '' | head -n 3; printf '%.0s=' {1..200}; echo")
+        assert len((await see(window, "^=+$"))[0]) == columns
+        await check_clean(window)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_a_phone_shows_it_without_scrolling_sideways(
     hive: Swarm, tmp_path: Path, scheme: str

@@ -57,6 +57,8 @@ export class View {
     this.socket = socket;
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
+      // The address tells the size of then; a phone has settled on another one meanwhile.
+      this.control({ resize: [this.terminal.rows, this.terminal.cols] });
       this.terminal.focus();
       began();
     };
