@@ -51,7 +51,7 @@ def make_app(hive: Hive, options: DashboardOptions) -> web.Application:
             web.get("/deploys/{id}/log.txt", deploy_pages.whole_log),
             web.get("/events", live.events, allow_head=False),
             web.get("/healthz", pages.healthz),
-            web.get("/login", pages.login),
+            web.get("/login", entry.entrance),
             web.get("/messages", pages.messages),
             web.get("/metrics", metrics),
             web.get("/static/{version}/{path:.+}", static),

@@ -110,8 +110,13 @@ async def _check_login(request: web.Request, route: str) -> None:
     if route in BEARER and scheme.lower() == "bearer":
         request.app[LOGINS].check_bearer(token)
         return
-    cookie = request.cookies.get(cookie_name(request[ORIGIN]))
-    session = await request.app[LOGINS].session(cookie) if cookie else None
+    session = await session_of(request)
     if session is None:
         raise Unauthenticated("log in first")
     request[SESSION] = session
+
+
+async def session_of(request: web.Request) -> bytes | None:
+    """The session of its cookie, if it is valid."""
+    cookie = request.cookies.get(cookie_name(request[ORIGIN]))
+    return await request.app[LOGINS].session(cookie) if cookie else None

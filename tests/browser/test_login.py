@@ -32,6 +32,16 @@ async def test_a_used_link_says_so(hive: Swarm) -> None:
         await expect(window.page.locator("#login button")).to_be_enabled()
 
 
+async def test_the_link_again_leads_to_the_swarm(hive: Swarm) -> None:
+    async with browse(hive) as window:
+        code = await hive.login_code()
+        for _ in range(2):
+            await window.page.goto(f"{hive.url}/login#{code}")
+            await expect(window.page.locator("#live")).to_have_text("live")
+            await expect(window.page.locator(".outcome", has_text="unknown")).to_have_count(0)
+            assert code not in window.page.url
+
+
 async def test_logging_out(hive: Swarm) -> None:
     async with browse(hive) as window:
         await window.login()

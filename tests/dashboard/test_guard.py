@@ -249,7 +249,7 @@ async def test_every_answer_has_the_same_headers(hive: Swarm, of: Choices) -> No
 
 
 async def test_scripts_and_styles_may_be_kept_for_ever(hive: Swarm, of: Choices) -> None:
-    page = (await exchange(hive.port, message("GET", "/login", of.good.headers()))).start.decode()
+    page = (await exchange(hive.port, message("GET", "/", of.good.headers()))).start.decode()
     style = page.split('rel="stylesheet" href="')[1].split('"')[0]
     answer = await exchange(hive.port, message("GET", style, of.good.headers()))
     assert answer.status == 200

@@ -41,6 +41,18 @@ async def test_a_code_logs_in_once(hive: Swarm) -> None:
         assert await sees(second) == 401
 
 
+async def test_who_is_in_needs_no_code(hive: Swarm) -> None:
+    """The empty fragment keeps the code of the link from being taken over."""
+    async with hive.browser() as browser, client(hive) as stranger:
+        async with browser.get("/login", allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) == (303, "/#")
+        async with stranger.get("/login", allow_redirects=False) as answer:
+            assert answer.status == 200
+        hive.clock.forward(SESSION_SECONDS)
+        async with browser.get("/login", allow_redirects=False) as answer:
+            assert answer.status == 200
+
+
 async def test_a_code_is_over_after_ten_minutes(hive: Swarm) -> None:
     codes = [await hive.login_code() for _ in range(2)]
     async with client(hive) as session:
