@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from hyperhive.dashboard import forms, pages
+from hyperhive.dashboard.already import has_turn, runs_freely
 from hyperhive.dashboard.answers import error_answer, explained, json_answer, wants_json
 from hyperhive.dashboard.content import find_agent
 from hyperhive.dashboard.forms import read_form
@@ -122,8 +123,10 @@ async def deny(request: web.Request, form: forms.Decision) -> Done:
 
 
 async def start(request: web.Request, _: forms.Nothing) -> Done:
-    name = path_name(request)
-    await request.app[HIVE].agents.start(name)
+    hive, name = request.app[HIVE], path_name(request)
+    if await hive.store.read(lambda tx: runs_freely(hive, tx, name)):
+        return Done(f"{name} runs already.", f"/agents/{name}")
+    await hive.agents.start(name)
     return Done(f"{name} is being started.", f"/agents/{name}")
 
 
@@ -163,7 +166,10 @@ async def model(request: web.Request, form: forms.Model) -> Done:
 
 
 async def cancel_turn(request: web.Request, _: forms.Nothing) -> Done:
-    name = await _push(request, "cancel")
+    name = path_name(request)
+    if not await request.app[HIVE].store.read(lambda tx: has_turn(tx, name)):
+        return Done(f"{name} has no turn to cancel.", f"/agents/{name}")
+    await _push(request, "cancel")
     return Done(f"{name} was told to end its turn.", f"/agents/{name}")
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import aiohttp
 import pytest
 
 from hyperhive.hive.mail import OPERATOR_SENDER
 from hyperhive.hive.ports import Transaction
-from hyperhive.hive.records import OPERATOR_ID
+from hyperhive.hive.records import OPERATOR_ID, Hold
 from tests.support.posting import plain, post
 from tests.support.swarm import Swarm
 
@@ -86,13 +89,43 @@ async def test_deny_with_a_reason(working: Swarm, browser: aiohttp.ClientSession
     ],
 )
 async def test_orders_to_an_agent(
-    working: Swarm, browser: aiohttp.ClientSession, verb: str, wanted: str, kind: str
+    hive: Swarm, browser: aiohttp.ClientSession, verb: str, wanted: str, kind: str
 ) -> None:
     status, _, path = await plain(browser, f"/agents/alice/{verb}")
     assert (status, path) == (200, "/agents/alice")
-    agent = await working.agent("alice")
-    (order,) = await working.hive.store.read(lambda tx: tx.operations.open(agent.id))
-    assert (agent.wanted, order.kind, order.actor) == (wanted, kind, "operator")
+    assert await orders(hive) == [(wanted, kind, "operator")]
+
+
+async def orders(made: Swarm) -> list[tuple[str, str, str]]:
+    agent = await made.agent("alice")
+    found = await made.hive.store.read(lambda tx: tx.operations.open(agent.id))
+    return [(agent.wanted, order.kind, order.actor) for order in found]
+
+
+async def test_one_that_runs_is_not_started(hive: Swarm, browser: aiohttp.ClientSession) -> None:
+    await hive.start("alice")
+    status, answer = await post(browser, "/agents/alice/start")
+    assert (status, answer["result"]) == (200, "alice runs already.")
+    assert await orders(hive) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"wanted": "stopped"},
+        {"hold": Hold("credential")},
+        {"quarantined": "crashed too often"},
+    ],
+)
+async def test_one_that_is_held_back_is_started_while_it_is_connected(
+    hive: Swarm, browser: aiohttp.ClientSession, change: dict[str, Any]
+) -> None:
+    await hive.start("alice")
+    held = replace(await hive.agent("alice"), **change)
+    await hive.hive.store.write(lambda tx: tx.agents.save(held))
+    status, answer = await post(browser, "/agents/alice/start")
+    assert (status, answer["result"]) == (200, "alice is being started.")
+    assert await orders(hive) == [("running", "start", "operator")]
 
 
 async def test_destroy_keeps_the_files(working: Swarm, browser: aiohttp.ClientSession) -> None:
@@ -140,6 +173,9 @@ async def test_a_model_is_set_and_taken_back(
 async def test_hints_go_down_the_link(
     working: Swarm, browser: aiohttp.ClientSession, path: str, push: str
 ) -> None:
+    instance = await working.start("alice")
+    await working.send("manager", "alice", "work")
+    await working.begin("alice", instance)
     assert (await post(browser, f"/agents/alice/{path}"))[0] == 200
     assert working.pushes == [("alice", push)]
     audit = await working.hive.store.read(lambda tx: tx.audit.recent(1))
@@ -149,6 +185,15 @@ async def test_hints_go_down_the_link(
     working.linked.clear()
     status, answer = await post(browser, f"/agents/alice/{path}")
     assert (status, answer["error"]["code"]) == (409, "conflict")
+
+
+async def test_without_a_turn_there_is_none_to_cancel(
+    working: Swarm, browser: aiohttp.ClientSession
+) -> None:
+    status, answer = await post(browser, "/agents/alice/cancel-turn")
+    assert (status, answer["result"]) == (200, "alice has no turn to cancel.")
+    assert working.pushes == []
+    assert (await post(browser, "/agents/nobody/cancel-turn"))[0] == 404
 
 
 async def test_a_message_is_sent_once_however_often_the_form_is(
