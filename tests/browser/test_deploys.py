@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -175,6 +176,19 @@ async def test_the_queue_follows_and_can_be_cancelled(shop: Workshop, window: Wi
     await entry.get_by_role("button", name="Cancel").click()
     await expect(page.locator("#result")).to_have_text("Deploy 2 of alice is cancelled.")
     await expect(page.locator("#queue")).to_have_count(0)
+
+
+async def test_what_is_built_at_last_can_be_used(shop: Workshop, window: Window) -> None:
+    page = window.page
+    await shop.deploy("alice", "building")
+    await shop.made.start("alice")
+    await window.show("/agents/alice")
+    await expect(page.locator("#terminal button:visible")).to_have_count(0)
+    await expect(page.get_by_role("button", name="Stop")).to_have_count(0)
+    await shop.deploy("alice", "done")
+    await expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    await page.click("#terminal [data-user=agent]")
+    await expect(page.locator("#terminal .xterm-rows")).to_contain_text(re.compile("[#$]"))
 
 
 async def test_update_and_back(shop: Workshop, window: Window) -> None:

@@ -33,6 +33,25 @@ async def test_an_agent_that_has_nothing_yet(
     assert "/update" not in await text(operator, "/agents/alice")
 
 
+async def test_what_is_not_built_is_not_driven(
+    shop: Workshop, operator: aiohttp.ClientSession
+) -> None:
+    async def offered() -> set[str]:
+        body = await text(operator, "/agents/alice")
+        assert ('<div id="terminal-place" hidden>' in body) == ("Nothing is built yet" in body)
+        return set(re.findall(r'action="/agents/alice/(start|kill|restart)"', body))
+
+    assert await offered() == set()
+    await shop.deploy("alice", "building")
+    assert await offered() == set()
+    await shop.made.hive.agents.kill("alice")
+    assert await offered() == set()
+    assert "Nothing is built yet that could be started." in await shown(operator)
+    await shop.deploy("alice", "done")
+    assert await offered() == {"start"}
+    assert "Nothing is built yet" not in await shown(operator)
+
+
 async def test_what_runs_and_what_came_before(
     shop: Workshop, operator: aiohttp.ClientSession
 ) -> None:
