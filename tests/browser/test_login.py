@@ -25,11 +25,13 @@ async def test_the_link_logs_in_and_leaves_no_trace(hive: Swarm) -> None:
         assert await window.eval("document.cookie") == ""
 
 
-async def test_a_used_link_says_so(hive: Swarm) -> None:
+async def test_a_used_link_says_so_and_a_new_one_logs_in(hive: Swarm) -> None:
     async with browse(hive) as window:
         await window.page.goto(f"{hive.url}/login#used")
         await expect(window.page.locator(".outcome")).to_contain_text("unknown, used or expired")
         await expect(window.page.locator("#login button")).to_be_enabled()
+        await window.page.goto(f"{hive.url}/login#{await hive.login_code()}")
+        await expect(window.page.locator("#result")).to_have_text("You are logged in.")
 
 
 async def test_the_link_again_leads_to_the_swarm(hive: Swarm) -> None:

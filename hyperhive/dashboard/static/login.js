@@ -2,8 +2,15 @@
 
 export function pasteCode() {
   const form = document.getElementById("login");
+  if (!form) return;
+  paste(form);
+  // A link opened where this page is already does not load it anew.
+  window.addEventListener("hashchange", () => paste(form));
+}
+
+function paste(form) {
   const code = location.hash.slice(1);
-  if (!form || !code) return;
+  if (!code) return;
   history.replaceState(null, "", location.pathname);
   form.elements.code.value = code;
   form.requestSubmit();
