@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import termios
 import tty
@@ -39,6 +40,7 @@ class Far:
 
 @pytest.fixture
 async def far() -> AsyncIterator[Far]:
+    gc.collect()  # or what earlier tests dropped would be closed in the middle
     before = len(os.listdir("/proc/self/fd"))
     made = Far()
     yield made

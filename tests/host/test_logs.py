@@ -57,7 +57,7 @@ async def test_a_flood_pushes_out_nothing_of_another_agent(inside: Contained) ->
     before = await read(inside, "alice")
     numbers = [int(found[1]) for line in before if (found := re.search(r"kept (\d+) of", line))]
     assert numbers == list(range(LAST))[-len(numbers) :]
-    assert len(numbers) > LAST - 5
+    assert len(numbers) > LAST - 50  # some lines are the container's own
     inside.run("root", ["/bin/sh", "-c", SHOUT], agent="bob")
     fill(inside, "bob", 2 * CAP // 3_000)
     sync(inside, "bob")

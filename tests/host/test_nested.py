@@ -32,6 +32,7 @@ def test_nothing_enabled_on_this_machine_starts_in_it(nested: NestedHost) -> Non
     running = {line.split()[0].removesuffix(".service") for line in units.stdout.splitlines()}
     assert {name for name in running if not name.startswith(("systemd-", "hyperhive"))} <= {
         "dbus",
+        "nix-daemon",
         "polkit",
         "user-runtime-dir@0",
     }

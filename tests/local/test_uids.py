@@ -80,10 +80,12 @@ async def test_an_agent_keeps_its_uid(new_hive: Callable[[], Hive]) -> None:
     async with hive.running("wait", "alice") as runtime:
         uid = (hive.files("alice") / "state").stat().st_uid
         await runtime.stop("alice")
-        await hive.runtime().start(agent("alice"))
+        other = hive.runtime()
+        await other.start(agent("alice"))
         assert {p.stat().st_uid for p in hive.files("alice").iterdir() if p.is_dir()} == {uid}
         assert {u for p in hive.processes("alice") for u in p.uids} == {uid}
-        await runtime.stop("alice")
+        await other.stop("alice")
+        await other.close()
 
 
 @pytest.mark.usefixtures("shared")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,8 @@ def test_claude_code_may_be_with_the_agents_alone(
     package.mkdir()
     (package / "__init__.py").touch()
     monkeypatch.syspath_prepend(str(tmp_path))
+    for name in [name for name in sys.modules if name.startswith("claude_agent_sdk")]:
+        monkeypatch.delitem(sys.modules, name)
     assert {v.floor.part for v in installed()} == versions.FLOORS.keys() - {"claude-code"}
 
 
