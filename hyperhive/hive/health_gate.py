@@ -10,6 +10,8 @@ from hyperhive.hive.ports import Store, Transaction
 from hyperhive.hive.presence import Links
 from hyperhive.hive.records import Agent, Event
 
+EVENTS = 1_000
+"""Of an agent, that are looked at from where its trial begins."""
 LIVE_SECONDS = 10.0
 """For a running harness to take over new settings."""
 START_SECONDS = 300.0
@@ -83,9 +85,8 @@ class HealthGate:
             raise NotHealthy("it was stopped before it was healthy")
         if agent.quarantined:
             raise NotHealthy(agent.quarantined)
-        end = agent.last_end
-        if end is not None and end.unexpected and end.invocation == agent.run:
-            raise NotHealthy(f"it ended as soon as it ran: {end.reason}, exit {end.exit}")
+        if end := _crash(tx, agent):
+            raise NotHealthy(f"it ended as soon as it ran: {end}")
         return True
 
     def _is_fit(self, tx: Transaction, deploy: Deploy) -> bool:
@@ -99,3 +100,16 @@ class HealthGate:
         if present.healthy is False:
             raise NotHealthy(present.problem)
         return present.healthy is True
+
+
+def _crash(tx: Transaction, agent: Agent) -> str:
+    """How a run of what is tried ended, also where another one was begun since; or empty."""
+    end = agent.last_end
+    if end is not None and end.unexpected and end.invocation == agent.run:
+        return f"{end.reason}, exit {end.exit}"
+    is_begun = False  # before that it is the end of what ran until now
+    for event in tx.events.after(agent.crashes_from, EVENTS, agent.name):
+        if event.kind == "crash" and is_begun:
+            return f"{event.data['reason']}, exit {event.data['exit']}"
+        is_begun = is_begun or event.kind == "started"
+    return ""
