@@ -249,7 +249,7 @@ async def test_another_host_makes_agents_out_of_date_until_they_are_updated(
 ) -> None:
     async with built(nested, declared(), MODULE.format(prompt="one", timeout=60)) as b:
         first = await b.over(0)
-        run = b.hive.unit("alice", "InvocationID")
+        run, base = b.hive.unit("alice", "InvocationID"), b.hive.launch("alice")["uid_base"]
         news = nested.path(f"{FLAKE}/news")
         news.write_text("of the host's flake")
         try:
@@ -267,6 +267,8 @@ async def test_another_host_makes_agents_out_of_date_until_they_are_updated(
                 assert second["ended_at"] < managers["begun_at"]  # the manager comes last
                 assert second["commit"] == first["commit"]
                 assert not (await b.agent())["needs_update"]
+                uids = nested.run(["cat", f"/proc/{b.hive.leader('alice')}/uid_map"]).stdout
+                assert uids.split() == ["0", str(base), "65536"]
         finally:
             news.unlink()
 
