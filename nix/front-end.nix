@@ -1,7 +1,8 @@
 # The dashboard's front-end libraries, at the versions and with the integrity of package-lock.json.
 {
   lib,
-  fetchurl,
+  cacert,
+  nodejs,
   runCommand,
 }:
 let
@@ -22,10 +23,21 @@ let
     let
       locked = packages."node_modules/${name}";
     in
-    fetchurl {
-      url = "https://registry.npmjs.org/${name}/-/${baseNameOf name}-${locked.version}.tgz";
-      hash = locked.integrity;
-    };
+    # From wherever npm has its packages; the hash is what makes it this one.
+    runCommand "${baseNameOf name}-${locked.version}.tgz"
+      {
+        nativeBuildInputs = [
+          cacert
+          nodejs
+        ];
+        outputHash = locked.integrity;
+        outputHashMode = "flat";
+      }
+      ''
+        export HOME=$TMPDIR
+        npm pack --silent ${name}@${locked.version}
+        mv *.tgz $out
+      '';
 in
 runCommand "hyperhive-front-end" { passthru = { inherit files; }; } ''
   mkdir $out

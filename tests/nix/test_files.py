@@ -165,10 +165,13 @@ def test_each_package_gets_what_it_depends_on() -> None:
 @pytest.mark.nixlib
 def test_the_front_end_is_what_the_clone_has() -> None:
     """The same files of the same libraries, by the integrity in package-lock.json."""
-    stub = "name: it: script: it.passthru.files // { inherit script; }"
+    stub = (
+        "name: it: script: if it ? passthru then it.passthru.files // { inherit script; }"
+        " else builtins.toJSON { hash = it.outputHash; }"
+    )
     made = evaluate(
         f"import {ROOT}/nix/front-end.nix {{ inherit lib; runCommand = {stub};"
-        " fetchurl = it: builtins.toJSON it; }"
+        " cacert = 1; nodejs = 2; }"
     )
     script = made.pop("script")
     files = {f"{name}/{file}" for name, wanted in made.items() for file in wanted}

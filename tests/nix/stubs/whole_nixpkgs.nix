@@ -60,6 +60,7 @@ let
     base
     // lib.genAttrs [
       "bash"
+      "cacert"
       "chromium"
       "glib"
       "gobject-introspection"
@@ -75,7 +76,6 @@ let
           make = import file;
         in
         make (builtins.intersectAttrs (lib.functionArgs make) pkgs // args);
-      fetchurl = args: base.runCommand "source" args "touch $out";
       mkShell =
         args: base.runCommand "shell" { packages = builtins.toJSON args.packages; } "mkdir $out";
       writeShellScript = base.writeText;
