@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -14,15 +13,14 @@ from hyperhive.hive.deploy_rows import OPEN_DEPLOYS, Deploy
 from hyperhive.hive.mail import notify_manager
 from hyperhive.hive.ports import Builds, Configs, Store, Transaction
 from hyperhive.hive.records import Agent, ApprovalState
-from hyperhive.protocol.errors import Conflict, HiveError, InvalidField, NotFound
+from hyperhive.hive.retry import a_few_times
+from hyperhive.protocol.errors import HiveError
 
 log = logging.getLogger(__name__)
 
 MAX_ERROR = 4_000
 MAX_FIRST = 200
 """Characters of an error that are kept and told; the log has all of it."""
-ATTEMPTS = 5
-RETRY_SECONDS = 5.0
 
 
 class Ends:
@@ -96,20 +94,6 @@ class Ends:
             await a_few_times(act)
         except HiveError as error:
             log.warning("%s", error.message)
-
-
-async def a_few_times(act: Callable[[], Awaitable[None]]) -> None:
-    """Until it works. Raises its HiveError when it cannot, or does not within some seconds."""
-    for left in reversed(range(ATTEMPTS)):
-        try:
-            await act()
-        except HiveError as error:
-            if not left or isinstance(error, NotFound | Conflict | InvalidField):
-                raise
-            log.warning("%s; trying again", error.message)
-            await asyncio.sleep(RETRY_SECONDS)
-        else:
-            return
 
 
 def _bounded(error: str) -> str:

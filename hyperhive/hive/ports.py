@@ -212,9 +212,6 @@ class AgentSockets(Protocol):
 class Configs(Protocol):
     """Each agent's configuration as commits; `main` is what runs. Raises Unavailable."""
 
-    async def head(self, agent: str) -> str | None:
-        """Full id of `main`; None before the first deploy has come up."""
-
     async def declare(
         self, agent: str, changed: Mapping[str, bytes | None], base: str | None
     ) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -18,6 +18,7 @@ from hyperhive.hive.clock import Clock
 from hyperhive.hive.deploying import Deploying
 from hyperhive.hive.ports import AgentSockets, Ended, Invocation, Runtime, Store
 from hyperhive.hive.records import Agent, Event, Operation
+from hyperhive.hive.retry import RETRY_SECONDS, insist
 from hyperhive.hive.storage_guard import Storage
 from hyperhive.protocol.errors import HiveError, Unavailable
 
@@ -25,8 +26,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FIRST_RETRY_SECONDS = 0.5
-RETRY_SECONDS = 5.0
-"""After the runtime or the store refused or failed to act; doubles from the first to this."""
+"""After the runtime or the store refused or failed to act; doubles up to `RETRY_SECONDS`."""
 
 
 class Reconciler:
@@ -94,21 +94,12 @@ class Reconciler:
     async def _note_end(self, ended: Ended) -> None:
         expected = ended.invocation.id in self._ending
         self._ending.discard(ended.invocation.id)
-        agent = await self._insist(lambda: self._aftermath.record(ended, expected=expected))
+        agent = await insist(lambda: self._aftermath.record(ended, expected=expected))
         if agent is not None:
             self._look_at(agent.id)
 
     async def _agents(self) -> list[Agent]:
-        return await self._insist(lambda: self._store.read(lambda tx: tx.agents.all()))
-
-    async def _insist(self, act: Callable[[], Awaitable[T]]) -> T:
-        """Until it works: a store that is busy or full must not end the swarm."""
-        while True:
-            try:
-                return await act()
-            except HiveError as error:
-                log.warning("%s; trying again", error.message)
-                await asyncio.sleep(RETRY_SECONDS)
+        return await insist(lambda: self._store.read(lambda tx: tx.agents.all()))
 
     def _look_at(self, agent_id: int) -> None:
         """Have the agent's own task compare it again; begins that task at first."""

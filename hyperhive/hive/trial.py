@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
 
 from hyperhive.hive.clock import Clock
-from hyperhive.hive.deploy_ends import Ends, a_few_times
+from hyperhive.hive.deploy_ends import Ends
 from hyperhive.hive.deploy_orders import log_deploy
 from hyperhive.hive.deploy_rows import Deploy
 from hyperhive.hive.health_gate import HealthGate, NotHealthy
 from hyperhive.hive.ports import Configs, Store, Transaction
 from hyperhive.hive.records import Agent
+from hyperhive.hive.retry import a_few_times, insist
 from hyperhive.protocol.errors import HiveError
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
-
-RETRY_SECONDS = 5.0
 
 
 class Trial:
@@ -78,7 +74,7 @@ class Trial:
             log.exception("deploy %d: unexpected error", deploy.id)
             await self._put_back(deploy, "unexpected error; see the log of the service")
         else:
-            await self._insist(lambda: self._store.write(self._done(deploy), essential=True))
+            await insist(lambda: self._store.write(self._done(deploy), essential=True))
         await self._ends.keep(deploy.agent_id)
 
     def _done(self, deploy: Deploy) -> Callable[[Transaction], None]:
@@ -110,7 +106,7 @@ class Trial:
             self._run_from(tx, agent, previous)
             return self._ends.record(tx, replace(failed, state="rolled_back"))
 
-        over = await self._insist(lambda: self._store.write(change, essential=True))
+        over = await insist(lambda: self._store.write(change, essential=True))
         await self._ends.mark_failed(over)
 
     def _run_from(self, tx: Transaction, agent: Agent, deploy: Deploy) -> None:
@@ -133,15 +129,6 @@ class Trial:
         operation = tx.operations.add("restart", agent.id, agent.name, "deploy", self._clock.now())
         tx.events.append("agent", agent.name, {"operation": "restart"}, self._clock.now())
         return operation.id
-
-    async def _insist(self, act: Callable[[], Awaitable[T]]) -> T:
-        """Until it works: an agent is between two configurations until then."""
-        while True:
-            try:
-                return await act()
-            except HiveError as error:
-                log.warning("%s; trying again", error.message)
-                await asyncio.sleep(RETRY_SECONDS)
 
 
 def is_live_change(previous: Deploy | None, deploy: Deploy) -> bool:

@@ -36,6 +36,7 @@ class GitConfigs:
         self._clock = clock
 
     async def head(self, agent: str) -> str | None:
+        """Full id of `main`, which is what runs; None before the first deploy has come up."""
         if not await self._repositories.exists(agent):
             return None
         return await self._repositories.head(agent)
@@ -81,7 +82,7 @@ class GitConfigs:
 
     async def settle(self, agent: str, deploy: int, commit: str) -> None:
         await self._repositories.tag(agent, f"deployed/{deploy}", commit)
-        head = await self._repositories.head(agent)
+        head = await self.head(agent)
         if head != commit:
             await self._repositories.advance(agent, head, commit)
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from hyperhive.hive import deploy_ends
-from hyperhive.hive.deploy_ends import MAX_ERROR, a_few_times
+from hyperhive.hive import retry
+from hyperhive.hive.deploy_ends import MAX_ERROR
+from hyperhive.hive.retry import a_few_times
 from hyperhive.protocol.errors import BuildFailed, Conflict, HiveError, NotFound, Unavailable
 from tests.hive.building import Built
 from tests.hive.conftest import MakeBuilt
@@ -43,7 +44,7 @@ async def test_of_a_long_error_its_first_line_and_its_end_are_kept(make_built: M
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deploy_ends, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(retry, "RETRY_SECONDS", 0.0)
 
 
 class Refusing:
@@ -69,7 +70,7 @@ async def test_what_stays_is_given_up() -> None:
     act = Refusing(Unavailable("git hangs"), 99)
     with pytest.raises(Unavailable):
         await a_few_times(act)
-    assert act.tries == deploy_ends.ATTEMPTS
+    assert act.tries == retry.ATTEMPTS
 
 
 @pytest.mark.parametrize("error", [NotFound("no repository"), Conflict("main is elsewhere")])

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from hyperhive.hive import deploy_ends
+from hyperhive.hive import retry
 from hyperhive.protocol.errors import Unavailable
 from tests.hive.building import SECONDS, SICK, Built
 from tests.hive.moves import (
@@ -24,7 +24,7 @@ MiB = 2**20
 async def test_what_cannot_be_recorded_is_put_back(
     built: Built, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deploy_ends, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(retry, "RETRY_SECONDS", 0.01)
     before = await first(built)
 
     async def refuse(*_: object) -> None:
@@ -42,7 +42,7 @@ async def test_what_cannot_be_recorded_is_put_back(
 async def test_what_is_recorded_at_another_try_is_done(
     built: Built, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deploy_ends, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(retry, "RETRY_SECONDS", 0.01)
     assert built.workshop is not None
     configs = built.workshop[0]
     settle, refusals = configs.settle, iter(range(2))

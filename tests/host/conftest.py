@@ -8,6 +8,7 @@ import pytest
 
 from nested.__main__ import opened
 from nested.host import NestedHost
+from tests.host.building import STATE, Builder, all_over, builder
 from tests.host.contained import Contained, contained
 
 CLONE = Path(__file__).parents[2]
@@ -50,3 +51,18 @@ def say(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
             sys.stdout.write(f"\n{line} ")
 
     return show
+
+
+@pytest.fixture(scope="module")
+def opened_builder(nested: NestedHost) -> Iterator[Builder]:
+    """With limits of time that nothing good comes near to."""
+    with builder(nested) as made:
+        yield made
+        made.call("release", "alice")
+    nested.run(["rm", "-rf", f"{STATE}/service/applied"])
+
+
+@pytest.fixture
+def build(nested: NestedHost, opened_builder: Builder) -> Iterator[Builder]:
+    with all_over(nested):
+        yield opened_builder

@@ -17,21 +17,6 @@ NOTHING = "sha256-pQpattmS9VmO3ZIQUFn66az8GSmB4IvYhTTCFn6SUmo="
 """Of an empty directory."""
 
 
-@pytest.fixture(scope="module")
-def opened(nested: NestedHost) -> Iterator[Builder]:
-    """With limits of time that nothing good comes near to."""
-    with builder(nested) as made:
-        yield made
-        made.call("release", "alice")
-    nested.run(["rm", "-rf", f"{STATE}/service/applied"])
-
-
-@pytest.fixture
-def build(nested: NestedHost, opened: Builder) -> Iterator[Builder]:
-    with all_over(nested):
-        yield opened
-
-
 @pytest.fixture
 def short(nested: NestedHost) -> Iterator[Builder]:
     with all_over(nested), builder(nested, eval_seconds=4, build_seconds=4) as made:

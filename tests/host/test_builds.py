@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -12,7 +12,6 @@ from tests.host.building import (
     BUILDER,
     STATE,
     Builder,
-    all_over,
     builder,
     changed,
     package,
@@ -23,21 +22,6 @@ from tests.support.wait import wait_until
 pytestmark = pytest.mark.nix
 
 GOOD = '{ hyperhive.model = "opus"; hyperhive.allowedBash = [ "git *" ]; }'
-
-
-@pytest.fixture(scope="module")
-def opened(nested: NestedHost) -> Iterator[Builder]:
-    """With limits of time that nothing good comes near to."""
-    with builder(nested) as made:
-        yield made
-        made.call("release", "alice")
-    nested.run(["rm", "-rf", f"{STATE}/service/applied"])
-
-
-@pytest.fixture
-def build(nested: NestedHost, opened: Builder) -> Iterator[Builder]:
-    with all_over(nested):
-        yield opened
 
 
 def test_a_module_becomes_a_bundle(
