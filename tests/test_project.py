@@ -14,7 +14,14 @@ ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "hyperhive").rglob("*.py"))
 ALL_PYTHON = [*SOURCES, *sorted((ROOT / "tests").rglob("*.py"))]
 
-PORTS = {"hive.ports", "hive.records", "hive.deploy_rows", "hive.clock"}
+PORTS = {
+    "hive.change_rows",
+    "hive.clock",
+    "hive.config_ports",
+    "hive.deploy_rows",
+    "hive.ports",
+    "hive.records",
+}
 CLIENT = {"admin.client", "admin.remote_terminal"}
 LEAVES = ("strict_yaml", "pty_stream")
 MAY_IMPORT: dict[str, set[str]] = {

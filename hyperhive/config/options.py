@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from hyperhive.config.values import Address, FilePath, Money, RunDir, Upstream
 from hyperhive.protocol.bundle import AgentSettings, ModelName
 from hyperhive.protocol.limits import Ceilings
-from hyperhive.protocol.model import MANAGER, AgentName, Capability, Role
+from hyperhive.protocol.model import MANAGER, AgentName, Role
 from hyperhive.protocol.schema import Items, Range, Text
 
 
@@ -41,7 +41,9 @@ class AgentConfig:
     """What the host grants one agent."""
 
     role: Role = "worker"
-    capabilities: Annotated[tuple[Capability, ...], Items(max=10)] = ()
+    capabilities: Annotated[tuple[Literal["manage"], ...], Items(max=10)] = ()
+    self_propose: bool = False
+    """With `nix`, whether it may ask you to change its own configuration."""
     auto_start: bool = True
     description: Annotated[str, Text(min=0, max=2_000)] = ""
     settings: AgentSettings = field(default_factory=AgentSettings)

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from hyperhive.dashboard.text import visible
-from hyperhive.hive.ports import Builds
+from hyperhive.hive.config_ports import Builds
 from hyperhive.protocol.errors import Unavailable
 
 LINES = 2_000

@@ -35,7 +35,7 @@ _LISTED = (
 
 async def whoami(hive: Hive, caller: Caller) -> dict[str, Any]:
     def query(tx: Transaction) -> dict[str, Any]:
-        agent = require(tx.agents.get(caller.agent_id), None)
+        agent = require(tx.agents.get(caller.agent_id))
         view = hive.views.agent(tx, agent)
         settings = agent.settings
         return {

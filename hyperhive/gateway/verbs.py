@@ -31,7 +31,7 @@ class Verbs:
         A verb that is unknown and one that is not the caller's are Forbidden without a difference.
         """
         verb = VERBS.get(name)
-        if verb is None or verb.capability or (verb.link_only and not caller.instance):
+        if verb is None or verb.capabilities or (verb.link_only and not caller.instance):
             verb = await self._check(caller, verb)
         request: Any = parse(verb.arguments, args)
         return await _HANDLERS[name](self, caller, request)
@@ -40,7 +40,7 @@ class Verbs:
         agent = await self._hive.store.read(lambda tx: tx.agents.get(caller.agent_id))
         if verb is None or (verb.link_only and not caller.instance):
             raise Forbidden
-        require(agent, verb.capability)
+        require(agent, *verb.capabilities)
         return verb
 
     # --- messages and questions ---
@@ -91,6 +91,9 @@ class Verbs:
 
     async def request_spawn(self, caller: Caller, request: verbs.RequestSpawn) -> Any:
         return await self._hive.approvals.request_spawn(caller.sender, request)
+
+    async def request_apply_commit(self, caller: Caller, request: verbs.RequestApplyCommit) -> Any:
+        return await self._hive.need_deploying().proposals.request(caller.sender, request)
 
     async def request_destroy(self, caller: Caller, request: verbs.RequestDestroy) -> Any:
         return await self._hive.approvals.request_destroy(caller.sender, request)

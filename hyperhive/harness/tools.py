@@ -25,7 +25,8 @@ class Tools:
         self._arguments = {
             name: verb.arguments
             for name, verb in VERBS.items()
-            if not verb.link_only and verb.capability in (None, *capabilities)
+            if not verb.link_only
+            if not verb.capabilities or set(verb.capabilities) & set(capabilities)
         }
 
     def list(self) -> list[Tool]:

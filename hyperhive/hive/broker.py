@@ -64,7 +64,7 @@ class Broker:
         return await self._store.write(change)
 
     def _accept(self, tx: Transaction, sender: Sender, request: Send) -> dict[str, Any]:
-        agent = require(tx.agents.get(sender.id), None) if sender.kind == "agent" else None
+        agent = require(tx.agents.get(sender.id)) if sender.kind == "agent" else None
         addresses = self._addresses(tx, agent, request.to)
         if not addresses:
             raise Forbidden("there is no other agent that you may write to")

@@ -11,12 +11,13 @@ from typing import Literal
 
 from hyperhive.hive.approvals import Approvals
 from hyperhive.hive.clock import Clock
+from hyperhive.hive.config_ports import Builds, Configs
 from hyperhive.hive.deploy_orders import order_deploy, running_commit
 from hyperhive.hive.deploy_rows import Declared
 from hyperhive.hive.deploy_views import is_stale
 from hyperhive.hive.mail import notify_manager
 from hyperhive.hive.policy import Policy
-from hyperhive.hive.ports import Builds, Configs, Store, Transaction
+from hyperhive.hive.ports import Store, Transaction
 from hyperhive.hive.records import SYSTEM_ID, Agent, Event
 from hyperhive.protocol.errors import HiveError
 from hyperhive.protocol.model import SYSTEM

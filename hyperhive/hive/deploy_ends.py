@@ -8,10 +8,11 @@ from dataclasses import replace
 
 from hyperhive.hive.approvals import Approvals
 from hyperhive.hive.clock import Clock
+from hyperhive.hive.config_ports import Builds, Configs
 from hyperhive.hive.deploy_orders import log_deploy
 from hyperhive.hive.deploy_rows import OPEN_DEPLOYS, Deploy
 from hyperhive.hive.mail import notify_manager
-from hyperhive.hive.ports import Builds, Configs, Store, Transaction
+from hyperhive.hive.ports import Store, Transaction
 from hyperhive.hive.records import Agent, ApprovalState
 from hyperhive.hive.retry import a_few_times
 from hyperhive.protocol.errors import HiveError
@@ -69,7 +70,9 @@ class Ends:
     async def mark_failed(self, deploy: Deploy) -> None:
         """In its repository, for whoever looks there; lost if the service ends before."""
         why = deploy.error
-        await self._try(lambda: self._configs.fail(deploy.agent, deploy.id, deploy.commit, why))
+        await self._try(
+            lambda: self._configs.mark(deploy.agent, "failed", deploy.id, deploy.commit, why)
+        )
 
     async def keep(self, agent_id: int) -> None:
         """Only what runs and what a rollback needs outlives a garbage collection."""

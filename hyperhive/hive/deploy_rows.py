@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
+from hyperhive.hive.change_rows import Closure
 from hyperhive.protocol.bundle import AgentSettings
 
 DeployKind = Literal["declare", "change", "update", "rollback"]
@@ -51,6 +52,16 @@ class Built:
     system: str
     settings: AgentSettings
     bundle: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a proposal would come to."""
+
+    built: Built
+    warnings: tuple[str, ...] = ()
+    closure: Closure | None = None
+    """None where Nix does not tell."""
 
 
 @dataclass(frozen=True, slots=True)

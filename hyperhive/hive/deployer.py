@@ -12,12 +12,13 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from hyperhive.hive.clock import Clock
+from hyperhive.hive.config_ports import Builds
 from hyperhive.hive.deploy_ends import Ends
 from hyperhive.hive.deploy_orders import log_deploy
 from hyperhive.hive.deploy_rows import Built, Deploy, DeployState
 from hyperhive.hive.deploys import Deploys
 from hyperhive.hive.policy import Policy
-from hyperhive.hive.ports import Builds, Store, Transaction
+from hyperhive.hive.ports import Store, Transaction
 from hyperhive.hive.records import Event
 from hyperhive.hive.trial import Trial
 from hyperhive.protocol.errors import Busy, HiveError, StorageError, StorageFull

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from hyperhive.hive.approvals import Approvals
 from hyperhive.hive.clock import Clock
+from hyperhive.hive.config_ports import Builds, Configs
 from hyperhive.hive.configurations import Configurations
 from hyperhive.hive.deploy_ends import Ends
 from hyperhive.hive.deployer import Deployer
 from hyperhive.hive.deploys import Deploys
 from hyperhive.hive.health_gate import HealthGate
 from hyperhive.hive.policy import Policy
-from hyperhive.hive.ports import Builds, Configs, Store
+from hyperhive.hive.ports import Store
 from hyperhive.hive.presence import Links
 from hyperhive.hive.trial import Trial
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hyperhive.hive.clock import Clock
+from hyperhive.hive.config_ports import Builds, Configs
 from hyperhive.hive.deploy_ends import Ends
 from hyperhive.hive.deploy_orders import order_deploy, running_commit
 from hyperhive.hive.deploy_rows import OPEN_DEPLOYS, Deploy
 from hyperhive.hive.deploy_views import is_stale
-from hyperhive.hive.ports import Builds, Configs, Store, Transaction
+from hyperhive.hive.ports import Store, Transaction
 from hyperhive.hive.records import Agent
 from hyperhive.protocol.errors import AlreadyResolved, Conflict, Forbidden, InvalidField, NotFound
 from hyperhive.protocol.model import MANAGER, OPERATOR

@@ -12,6 +12,7 @@ from hyperhive.hive.attendance import Attendance
 from hyperhive.hive.bells import Bells
 from hyperhive.hive.broker import Broker
 from hyperhive.hive.clock import Clock
+from hyperhive.hive.config_ports import Builds, Configs
 from hyperhive.hive.declarations import Declarations
 from hyperhive.hive.deploying import Deploying
 from hyperhive.hive.egress import Egress
@@ -19,7 +20,7 @@ from hyperhive.hive.events import EventLog
 from hyperhive.hive.housekeeping import Housekeeping
 from hyperhive.hive.leases import Leases, forget_runs
 from hyperhive.hive.policy import Policy
-from hyperhive.hive.ports import AgentSockets, Builds, Configs, Runtime, Store
+from hyperhive.hive.ports import AgentSockets, Runtime, Store
 from hyperhive.hive.presence import Links
 from hyperhive.hive.questions import Questions
 from hyperhive.hive.reconciler import Reconciler

@@ -71,7 +71,7 @@ class Leases:
         """
 
         def change(tx: Transaction) -> Taken:
-            agent = require(tx.agents.get(agent_id), None)
+            agent = require(tx.agents.get(agent_id))
             _check_turn(tx, agent_id, instance, turn)
             if key is not None and (first := tx.keys.find(agent_id, key)):
                 return _held_still(tx, first, instance)

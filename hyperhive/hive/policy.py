@@ -162,10 +162,13 @@ def may_write(agent: Agent, recipient: str) -> bool:
     return EVERYONE in allowed or recipient in allowed
 
 
-def require(agent: Agent | None, capability: Capability | None) -> Agent:
-    """The agent, if it exists and has the capability; else Forbidden."""
+def require(agent: Agent | None, *capabilities: Capability) -> Agent:
+    """The agent, if it exists and has one of the capabilities, where any is asked for.
+
+    Else raises Forbidden.
+    """
     if agent is None or agent.state != "present":
         raise Forbidden
-    if capability is not None and capability not in agent.capabilities:
+    if capabilities and not set(capabilities) & set(agent.capabilities):
         raise Forbidden
     return agent

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
-from hyperhive.hive.deploy_rows import Built, DeployRows
+from hyperhive.hive.deploy_rows import DeployRows
 from hyperhive.hive.mail_rows import MessageRows
 from hyperhive.hive.records import Agent, Event
 from hyperhive.hive.rows import (
@@ -204,58 +204,3 @@ class AgentSockets(Protocol):
 
     def linked(self) -> Iterable[str]:
         """Names of the agents whose link is up."""
-
-
-# --- configuration ---
-
-
-class Configs(Protocol):
-    """Each agent's configuration as commits; `main` is what runs. Raises Unavailable."""
-
-    async def declare(
-        self, agent: str, changed: Mapping[str, bytes | None], base: str | None
-    ) -> str:
-        """A commit on top of `base` with these files, by path; those that are None are gone.
-
-        `base` itself where that changes nothing.
-        """
-
-    async def restore(self, agent: str, commit: str, base: str, message: str) -> str:
-        """A commit on top of `base` with the files of an earlier one. Raises Conflict when it has
-        them already."""
-
-    async def settle(self, agent: str, deploy: int, commit: str) -> None:
-        """The deploy came up: `main` is this commit, `deployed/<deploy>` names it. Repeatable."""
-
-    async def fail(self, agent: str, deploy: int, commit: str, why: str) -> None:
-        """The deploy did not come up: `failed/<deploy>` says why. Repeatable."""
-
-    async def remove(self, agent: str) -> None:
-        """For an agent that is purged. Repeatable."""
-
-
-class Builds(Protocol):
-    """Evaluates and builds configurations, outside of the service and one at a time.
-
-    Both may be cancelled, and called again for a deploy that an earlier service had begun.
-    """
-
-    @property
-    def host(self) -> str:
-        """Names what everything is built against; another one makes what runs out of date."""
-
-    async def evaluate(self, deploy: int, agent: str, commit: str) -> Built:
-        """Raises BuildFailed with what Nix says."""
-
-    async def build(self, deploy: int, agent: str, built: Built) -> str:
-        """The bundle's path; evaluates nothing. Raises BuildFailed, also for another bundle than
-        was evaluated."""
-
-    async def keep(self, agent: str, bundles: Mapping[str, str]) -> None:
-        """Have exactly these, by role (`running`, `previous`), outlive a garbage collection."""
-
-    async def forget(self, agent: str) -> None:
-        """For an agent that is purged. Repeatable."""
-
-    async def log(self, deploy: int, offset: int) -> tuple[str, int]:
-        """What was printed from this byte on, as far as fits, and where to read on."""

@@ -46,9 +46,7 @@ class Questions:
         self._clock = clock
         self._policy = policy
 
-    async def ask(
-        self, asker: Sender, request: Ask, capability: Capability | None = None
-    ) -> dict[str, Any]:
+    async def ask(self, asker: Sender, request: Ask, *capabilities: Capability) -> dict[str, Any]:
         """Store a question and return {id} at once; the asker gets the resolution by mail.
 
         Raises Forbidden for an unknown or not allowed target, QueueFull when too many are open,
@@ -56,7 +54,9 @@ class Questions:
         """
 
         def change(tx: Transaction) -> dict[str, Any]:
-            agent = require(tx.agents.get(asker.id), capability) if asker.kind == "agent" else None
+            agent = (
+                require(tx.agents.get(asker.id), *capabilities) if asker.kind == "agent" else None
+            )
             return once(
                 tx,
                 self._clock,

@@ -55,7 +55,7 @@ class Spending:
         """Check model and budget before a request. Raises PolicyRefused, BudgetExhausted."""
 
         def query(tx: Transaction) -> Admission | _Refusal:
-            agent = require(tx.agents.get(agent_id), None)
+            agent = require(tx.agents.get(agent_id))
             turn = next(iter(tx.turns.open(agent_id)), None)
             accepted = (*self._policy.accepted_models(agent), *(turn.models if turn else ()))
             model = self._policy.find_model(model_id)
@@ -134,7 +134,7 @@ class Spending:
 
     async def _hold(self, agent_id: int, hold: Hold, event: str) -> None:
         def change(tx: Transaction) -> None:
-            agent = require(tx.agents.get(agent_id), None)
+            agent = require(tx.agents.get(agent_id))
             fresh = agent.hold is None or agent.hold.reason != hold.reason
             tx.agents.save(replace(agent, hold=hold))
             facts = {

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from hyperhive.hive.clock import Clock
+from hyperhive.hive.config_ports import Configs
 from hyperhive.hive.deploy_ends import Ends
 from hyperhive.hive.deploy_orders import log_deploy
 from hyperhive.hive.deploy_rows import Deploy
 from hyperhive.hive.health_gate import HealthGate, NotHealthy
-from hyperhive.hive.ports import Configs, Store, Transaction
+from hyperhive.hive.ports import Store, Transaction
 from hyperhive.hive.records import Agent
 from hyperhive.hive.retry import a_few_times, insist
 from hyperhive.protocol.errors import HiveError

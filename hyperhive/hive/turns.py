@@ -60,7 +60,7 @@ class Turns:
         """
 
         def change(tx: Transaction) -> tuple[Agent, str | None]:
-            agent = require(tx.agents.get(agent_id), None)
+            agent = require(tx.agents.get(agent_id))
             end_leases(tx, self._clock, self._policy, agent_id, keep=hello.instance)
             turn = tx.turns.get(hello.turn) if hello.turn else None
             for other in tx.turns.open(agent_id):
@@ -111,7 +111,7 @@ class Turns:
         presence.settings_version = report.settings_version
 
         def change(tx: Transaction) -> None:
-            agent = require(tx.agents.get(agent_id), None)
+            agent = require(tx.agents.get(agent_id))
             if report.ok and agent.problem:
                 tx.agents.save(replace(agent, problem=""))
             data = {"healthy": report.ok, "problem": report.problem}
@@ -130,7 +130,7 @@ class Turns:
         presence = self._links.of(agent_id, instance)
 
         def change(tx: Transaction) -> dict[str, Any]:
-            agent = require(tx.agents.get(agent_id), None)
+            agent = require(tx.agents.get(agent_id))
             if known := tx.turns.get(request.turn):
                 return self._again(tx, agent, instance, known)
             if presence is None or not presence.healthy:
@@ -229,7 +229,7 @@ class Turns:
     def _own(
         self, tx: Transaction, agent_id: int, instance: str, turn_id: str
     ) -> tuple[Agent, Turn]:
-        agent = require(tx.agents.get(agent_id), None)
+        agent = require(tx.agents.get(agent_id))
         turn = tx.turns.get(turn_id)
         if turn is None or turn.agent_id != agent_id:
             raise Forbidden

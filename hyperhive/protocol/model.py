@@ -35,7 +35,8 @@ MAX_QUESTION_TTL = 7 * 24 * 3600
 """Seconds that a question may stay open."""
 
 Role = Literal["worker", "manager"]
-Capability = Literal["manage"]
+Capability = Literal["manage", "propose"]
+"""`propose`: changes of its own configuration."""
 MessageKind = Literal["agent", "operator", "system"]
 TurnResult = Literal["clean", "failed", "cancelled"]
 

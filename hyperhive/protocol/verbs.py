@@ -31,6 +31,9 @@ Options = Annotated[
     Items(max=20),
     Doc("Suggested answers. Free text stays possible."),
 ]
+CommitRef = Annotated[
+    str, Text(min=4, max=64, pattern=r"[0-9a-f]+", problem="must be hexadecimal: the commit's id")
+]
 Ttl = Annotated[
     int, Range(1, MAX_QUESTION_TTL), Doc("Seconds after which the question expires unanswered.")
 ]
@@ -129,6 +132,28 @@ class RequestSpawn:
     description: Annotated[
         str, Text(min=0, max=2_000), Doc("What it is for; shown to the operator.")
     ] = ""
+    module: Annotated[
+        str | None,
+        Text(max_bytes=MAX_BODY),
+        Doc("Its `agent.nix`, a NixOS module, to begin with; without one it has the defaults."),
+    ] = None
+    key: Key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestApplyCommit:
+    """Ask the operator to run an agent from another commit of its configuration.
+
+    Commit in the clone of it first. The outcome arrives as a message.
+    """
+
+    agent: Annotated[AgentName, Doc("Whose configuration.")]
+    commit_ref: Annotated[
+        CommitRef, Doc("Id of the commit, in full or its first digits. It must contain what runs.")
+    ]
+    description: Annotated[
+        str, Text(min=0, max=2_000), Doc("What changes and why; shown to the operator.")
+    ] = ""
     key: Key
 
 
@@ -226,13 +251,13 @@ class SelfCheck:
 
 @dataclass(frozen=True)
 class Verb:
-    """A verb: the dataclass of its arguments, and the capability it needs.
+    """A verb: the dataclass of its arguments, and what capabilities allow it; none: all may.
 
     `link_only` verbs belong to the turn loop and are not served by POST nor as tools.
     """
 
     arguments: type
-    capability: Capability | None = None
+    capabilities: tuple[Capability, ...] = ()
     link_only: bool = False
 
 
@@ -244,15 +269,16 @@ VERBS: dict[str, Verb] = {
     "cancel": Verb(Cancel),
     "whoami": Verb(Whoami),
     "open_threads": Verb(OpenThreads),
-    "ask_operator": Verb(AskOperator, "manage"),
-    "list_agents": Verb(ListAgents, "manage"),
-    "request_spawn": Verb(RequestSpawn, "manage"),
-    "request_destroy": Verb(RequestDestroy, "manage"),
-    "start": Verb(Start, "manage"),
-    "kill": Verb(Kill, "manage"),
-    "restart": Verb(Restart, "manage"),
-    "update": Verb(Update, "manage"),
-    "get_logs": Verb(GetLogs, "manage"),
+    "ask_operator": Verb(AskOperator, ("manage",)),
+    "list_agents": Verb(ListAgents, ("manage",)),
+    "request_spawn": Verb(RequestSpawn, ("manage",)),
+    "request_apply_commit": Verb(RequestApplyCommit, ("manage", "propose")),
+    "request_destroy": Verb(RequestDestroy, ("manage",)),
+    "start": Verb(Start, ("manage",)),
+    "kill": Verb(Kill, ("manage",)),
+    "restart": Verb(Restart, ("manage",)),
+    "update": Verb(Update, ("manage",)),
+    "get_logs": Verb(GetLogs, ("manage",)),
     "turn_begin": Verb(TurnBegin, link_only=True),
     "turn_events": Verb(TurnEvents, link_only=True),
     "turn_end": Verb(TurnEnd, link_only=True),

@@ -57,7 +57,7 @@ def _agent(config: Config, agent: AgentConfig, where: str) -> AgentPolicy:
     budget = agent.budget
     return AgentPolicy(
         agent.role,
-        agent.capabilities,
+        (*agent.capabilities, "propose") if agent.self_propose else agent.capabilities,
         agent.settings,
         Budget(budget.usd_per_day, budget.usd_per_turn, budget.tokens_per_day),
         agent.auto_start,

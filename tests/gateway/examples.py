@@ -49,4 +49,4 @@ GOOD: dict[str, dict[str, Any]] = {
     "self_check": {"ok": True, "problem": "", "settings_version": 1},
 }
 POSTED = [name for name, verb in VERBS.items() if not verb.link_only]
-MANAGED = [name for name, verb in VERBS.items() if verb.capability]
+MANAGED = [name for name, verb in VERBS.items() if verb.capabilities]

@@ -15,9 +15,9 @@ from hyperhive.gateway.limits import EgressLimits, Limits, ModelLimits
 from hyperhive.gateway.model import ModelGateway
 from hyperhive.gateway.sockets import Gateway
 from hyperhive.hive import hive as rules
+from hyperhive.hive.config_ports import Builds, Configs
 from hyperhive.hive.hive import Hive
 from hyperhive.hive.policy import AgentPolicy, Model, Policy, Prices
-from hyperhive.hive.ports import Builds, Configs
 from hyperhive.hive.records import Agent, Budget
 from hyperhive.protocol.bundle import AgentSettings, Egress
 from hyperhive.store.database import Database

@@ -80,7 +80,7 @@ async def test_the_tools_are_those_of_the_agents_capabilities(
         tools = (await session.list_tools()).tools
     assert {tool.name for tool in tools} >= names
     linked = {name for name, verb in VERBS.items() if verb.link_only}
-    managed = {name for name, verb in VERBS.items() if verb.capability == "manage"}
+    managed = {name for name, verb in VERBS.items() if "manage" in verb.capabilities}
     assert not {tool.name for tool in tools} & linked
     if not capabilities:
         assert not {tool.name for tool in tools} & managed

@@ -77,15 +77,16 @@ def test_who_may_write_to_whom(allowed: tuple[str, ...], to: str, may: bool) -> 
 
 def test_requiring_tells_nobody_what_was_missing() -> None:
     manager = replace(BOB, capabilities=("manage",))
-    assert require(BOB, None) is BOB
+    assert require(BOB) is BOB
     assert require(manager, "manage") is manager
     gone: tuple[AgentState, ...] = ("tombstone", "purging", "purged")
     refused = [
-        (None, None),
-        (BOB, "manage"),
-        *((replace(manager, state=s), "manage") for s in gone),
+        (None, ()),
+        (BOB, ("manage",)),
+        (BOB, ("manage", "propose")),
+        *((replace(manager, state=s), ("manage",)) for s in gone),
     ]
-    for agent, capability in refused:
+    for agent, capabilities in refused:
         with pytest.raises(Forbidden) as refusal:
-            require(agent, capability)  # type: ignore[arg-type]  # its one literal
+            require(agent, *capabilities)  # type: ignore[arg-type]  # its literals
         assert refusal.value.message == Forbidden().message

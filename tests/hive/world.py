@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hyperhive.hive import hive as rules
+from hyperhive.hive.config_ports import Builds, Configs
 from hyperhive.hive.hive import Hive
 from hyperhive.hive.mail import OPERATOR_SENDER, Sender
 from hyperhive.hive.policy import AgentPolicy, Model, Policy, Prices
-from hyperhive.hive.ports import AgentSockets, Builds, Configs, Runtime, Transaction
+from hyperhive.hive.ports import AgentSockets, Runtime, Transaction
 from hyperhive.hive.records import OPERATOR_ID, Agent, Delivery, Event
 from hyperhive.protocol.link import Hello
 from hyperhive.protocol.verbs import Ask, Recv, SelfCheck, Send, TurnBegin, TurnEnd

@@ -22,7 +22,9 @@ from hyperhive.protocol.verbs import (
 )
 from hyperhive.protocol.wire import dumps, loads
 
+APPLY = "request_apply_commit"
 MANAGERS = {
+    APPLY,
     *("ask_operator", "list_agents", "request_spawn", "request_destroy"),
     *("start", "kill", "restart", "update", "get_logs"),
 }
@@ -30,14 +32,23 @@ TURNS = {"turn_begin", "turn_events", "turn_end", "self_check"}
 
 
 def test_who_may_call_what() -> None:
-    assert {name for name, verb in VERBS.items() if verb.capability == "manage"} == MANAGERS
+    assert {name for name, verb in VERBS.items() if "manage" in verb.capabilities} == MANAGERS
+    assert {n for n, verb in VERBS.items() if "propose" in verb.capabilities} == {APPLY}
     assert {name for name, verb in VERBS.items() if verb.link_only} == TURNS
-    assert {verb.capability for verb in VERBS.values()} - {None} == set(get_args(Capability))
+    assert {c for verb in VERBS.values() for c in verb.capabilities} == set(get_args(Capability))
 
 
 def test_every_argument_that_changes_something_has_a_key_or_is_repeatable() -> None:
     keyed = {name for name, verb in VERBS.items() if "key" in fields_of(verb.arguments)}
-    assert keyed == {"send", "recv", "ask", "ask_operator", "request_spawn", "request_destroy"}
+    assert keyed == {
+        "send",
+        "recv",
+        "ask",
+        "ask_operator",
+        "request_spawn",
+        "request_destroy",
+        APPLY,
+    }
     for name in ("turn_begin", "turn_events", "turn_end"):
         assert "turn" in fields_of(VERBS[name].arguments)
 

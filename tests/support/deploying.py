@@ -13,7 +13,7 @@ from hyperhive.hive.deploy_rows import Built, Deploy, DeployKind, DeployState
 from hyperhive.hive.ports import Transaction
 from hyperhive.hive.records import Approval
 from hyperhive.protocol.bundle import AgentSettings
-from hyperhive.service.workshop import GitConfigs
+from hyperhive.service.git_configs import GitConfigs
 from tests.support.swarm import POLICY, Swarm, TurnedClock, swarm
 from tests.support.workshop import FakeBuilds
 

@@ -19,11 +19,12 @@ from aiohttp import web
 
 from hyperhive.dashboard.app import DashboardOptions, make_app
 from hyperhive.dashboard.security import make_login_code
+from hyperhive.hive.config_ports import Builds, Configs
 from hyperhive.hive.gauge import Gauge
 from hyperhive.hive.hive import Hive, build
 from hyperhive.hive.mail import Sender
 from hyperhive.hive.policy import AgentPolicy, MailLimits, Model, Policy, Prices
-from hyperhive.hive.ports import Builds, Configs, Terminal, TerminalUser, Transaction
+from hyperhive.hive.ports import Terminal, TerminalUser, Transaction
 from hyperhive.hive.ports import Usage as Used
 from hyperhive.hive.records import OPERATOR_ID, Agent, Usage
 from hyperhive.hive.terminals import Terminals

@@ -18,7 +18,7 @@ from hyperhive.protocol.bundle import parse_settings
 from hyperhive.protocol.errors import BuildFailed
 from hyperhive.protocol.wire import loads_object
 from hyperhive.service.declared import MODULE, SETTINGS
-from hyperhive.service.workshop import GitConfigs
+from hyperhive.service.git_configs import GitConfigs
 
 
 async def go_on(_: str) -> None:
