@@ -89,7 +89,7 @@ class Repositories:
         It moves no branch. `author` is a word such as `operator` or `hyperhive`; `when` is in
         seconds since 1970. Raises NotFound (repository or parent), TooLarge.
         """
-        repository = self._existing(name)
+        repository = self.existing(name)
         if len(files) > git_tree.MAX_ENTRIES:
             raise TooLarge(f"at most {git_tree.MAX_ENTRIES} files are accepted")
         for path in files:
@@ -107,7 +107,7 @@ class Repositories:
 
     async def log(self, name: str, limit: int, start: str | None = None) -> tuple[Commit, ...]:
         """The newest commits from `start`, or the head of `main`, on; empty without any."""
-        repository = self._existing(name)
+        repository = self.existing(name)
         begin = start if start is not None else await self.head(name)
         if begin is None:
             return ()
@@ -130,7 +130,7 @@ class Repositories:
         """Every file of the commit. Raises NotFound, TooLarge."""
         tree = await self.tree(name, commit)
         shape = ["-r", "-z", "--long", "--full-tree"]
-        return git_tree.parse_listing(await git(self._existing(name), "ls-tree", *shape, tree))
+        return git_tree.parse_listing(await git(self.existing(name), "ls-tree", *shape, tree))
 
     async def read(self, name: str, commit: str, path: str, max_bytes: int) -> bytes:
         """The content of one file. Raises NotFound, TooLarge."""
@@ -138,7 +138,7 @@ class Repositories:
             if entry.path == path and entry.kind in ("file", "program"):
                 if entry.size > max_bytes:
                     raise TooLarge(f"{path} has {entry.size} bytes, more than {max_bytes}")
-                return await git(self._existing(name), "cat-file", "blob", entry.object)
+                return await git(self.existing(name), "cat-file", "blob", entry.object)
         raise NotFound(f"{name} has no file {git_tree.shown(path)} in {commit[:12]}")
 
     async def export(self, name: str, commit: str, directory: Path) -> None:
@@ -152,7 +152,7 @@ class Repositories:
         asked = "".join(f"{entry.object}\n" for entry in entries).encode()
         limit = git_tree.MAX_BYTES + 100 * len(entries)
         answer = await git(
-            self._existing(name), "cat-file", "--batch", given=asked, output_max=limit
+            self.existing(name), "cat-file", "--batch", given=asked, output_max=limit
         )
         try:
             await asyncio.to_thread(git_tree.write, directory, entries, answer)
@@ -170,7 +170,7 @@ class Repositories:
 
         Raises Conflict where it is somewhere else, or `new` is no descendant; NotFound.
         """
-        repository = self._existing(name)
+        repository = self.existing(name)
         target = await self._resolve(name, new, "commit")
         if old is not None and not await self._is_ancestor(name, old, target):
             raise Conflict(f"{new[:12]} does not contain {old[:12]}, which {name} is at")
@@ -199,8 +199,8 @@ class Repositories:
         if message is not None:
             # Of the commit's own time, so that the same tag again is the same object.
             (tagged,) = await self.log(name, 1, target)
-            new = await write_tag(self._existing(name), tag, target, message, tagged.at)
-        await git(self._existing(name), "update-ref", f"refs/tags/{tag}", new, "0" * len(target))
+            new = await write_tag(self.existing(name), tag, target, message, tagged.at)
+        await git(self.existing(name), "update-ref", f"refs/tags/{tag}", new, "0" * len(target))
 
     async def tagged(self, name: str, tag: str) -> str | None:
         """The commit that a tag names, or None. Raises NotFound where there is no repository."""
@@ -211,14 +211,15 @@ class Repositories:
     def _path(self, name: str) -> Path:
         return self._directory / f"{check_name(name)}.git"
 
-    def _existing(self, name: str) -> Path:
+    def existing(self, name: str) -> Path:
+        """Where it is. Raises NotFound."""
         path = self._path(name)
         if not path.is_dir():
             raise NotFound(f"{name} has no configuration")
         return path
 
     async def _find(self, name: str, ref: str) -> str | None:
-        self._existing(name)
+        self.existing(name)
         try:
             return await self._verify(name, f"{ref}^{{commit}}")
         except NotFound:
@@ -232,7 +233,7 @@ class Repositories:
             raise _no_commit(name, commit) from None
 
     async def _verify(self, name: str, revision: str) -> str:
-        repository = self._existing(name)
+        repository = self.existing(name)
         try:
             wanted = ["--verify", "--quiet", "--end-of-options", revision]
             answer = await git(repository, "rev-parse", *wanted)
@@ -246,11 +247,11 @@ class Repositories:
         self, name: str, tree: str, parent: str | None, message: str, author: str, when: float
     ) -> str:
         above = None if parent is None else await self._resolve(name, parent, "commit")
-        return await write_commit(self._existing(name), tree, above, message, author, when)
+        return await write_commit(self.existing(name), tree, above, message, author, when)
 
     async def _is_ancestor(self, name: str, old: str, new: str) -> bool:
         try:
-            await git(self._existing(name), "merge-base", "--is-ancestor", _checked(old), new)
+            await git(self.existing(name), "merge-base", "--is-ancestor", _checked(old), new)
         except GitFailed as error:
             if error.exit_status == 1:
                 return False
