@@ -90,6 +90,9 @@ class Verbs:
     # --- agents' lives ---
 
     async def request_spawn(self, caller: Caller, request: verbs.RequestSpawn) -> Any:
+        if request.module is not None:
+            proposals = self._hive.need_deploying().proposals
+            return await proposals.request_spawn(caller.sender, request)
         return await self._hive.approvals.request_spawn(caller.sender, request)
 
     async def request_apply_commit(self, caller: Caller, request: verbs.RequestApplyCommit) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any
 
-from hyperhive.hive.approvals import Approvals
+from hyperhive.hive import approval_steps
 from hyperhive.hive.clock import Clock, deadline_in, remaining
 from hyperhive.hive.declarations import bury
 from hyperhive.hive.leases import Leases
@@ -32,7 +32,6 @@ class Aftermath:
         policy: Policy,
         leases: Leases,
         questions: Questions,
-        approvals: Approvals,
         links: Links,
     ) -> None:
         self._store = store
@@ -40,7 +39,6 @@ class Aftermath:
         self._policy = policy
         self._leases = leases
         self._questions = questions
-        self._approvals = approvals
         self._links = links
 
     async def record(
@@ -155,12 +153,12 @@ class Aftermath:
             tx.operations.save(over)
             self._log(tx, over)
             if over.approval_id is not None:
-                self._approvals.finish(tx, over.approval_id, error)
+                approval_steps.finish(tx, self._clock, over.approval_id, error)
             agent = tx.agents.get(over.agent_id)
             if over.kind == "destroy" and agent is not None:
                 if over.purge:
                     self._forget(tx, agent)
-                self._approvals.withdraw_for(tx, agent)
+                approval_steps.withdraw_for(tx, self._clock, agent)
             self._tell(tx, over)
 
         await self._store.write(change, essential=True)

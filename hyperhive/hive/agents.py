@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Literal
 
 from hyperhive.hive.clock import Clock
+from hyperhive.hive.deploy_rows import Declared
 from hyperhive.hive.mail import once
 from hyperhive.hive.policy import AgentPolicy, Policy, as_declared
 from hyperhive.hive.ports import Store, Transaction
@@ -49,6 +50,19 @@ class Agents:
         tx.operations.add(
             "spawn", agent.id, agent.name, OPERATOR, self._clock.now(), approval_id=approval.id
         )
+        return agent
+
+    def create_with(
+        self, tx: Transaction, name: str, description: str, declared: Declared
+    ) -> Agent:
+        """One that has a configuration of its own from the start, which is still to be deployed."""
+        self.check_free(tx, name)
+        policy = self._policy.spawned
+        made = self.create(tx, name, policy, "spawned", description or policy.description)
+        agent = replace(made, declared=declared)
+        tx.agents.save(agent)
+        tx.operations.add("spawn", agent.id, name, OPERATOR, self._clock.now())
+        self._audit(tx, OPERATOR, "agent.spawn", name)
         return agent
 
     async def spawn(self, name: str, description: str = "", key: str = "") -> Agent:

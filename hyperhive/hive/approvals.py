@@ -6,39 +6,41 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from hyperhive.hive import approval_steps
 from hyperhive.hive.agents import Agents
+from hyperhive.hive.approval_digest import binding_digest
 from hyperhive.hive.clock import Clock
 from hyperhive.hive.deploy_orders import order_deploy, running_commit
-from hyperhive.hive.mail import Sender, notify, once
-from hyperhive.hive.policy import require
+from hyperhive.hive.deploy_rows import Built
+from hyperhive.hive.mail import Sender, once
+from hyperhive.hive.policy import Policy, require
 from hyperhive.hive.ports import Store, Transaction
-from hyperhive.hive.records import (
-    OPEN_APPROVALS,
-    SYSTEM_ID,
-    Agent,
-    Approval,
-    ApprovalKind,
-    ApprovalState,
-)
+from hyperhive.hive.records import OPEN_APPROVALS, Agent, Approval
+from hyperhive.protocol.bundle import parse_settings
 from hyperhive.protocol.errors import AlreadyResolved, Conflict, Forbidden, InvalidField, NotFound
-from hyperhive.protocol.model import MANAGER, OPERATOR, SYSTEM
+from hyperhive.protocol.model import MANAGER, OPERATOR
 from hyperhive.protocol.verbs import RequestDestroy, RequestSpawn
 
 
 class Approvals:
-    """Spawning and destroying, as the manager asks for it and the operator decides."""
+    """What agents ask for and the operator decides; proposals of commits enter elsewhere."""
 
-    def __init__(self, store: Store, clock: Clock, agents: Agents) -> None:
+    def __init__(self, store: Store, clock: Clock, policy: Policy, agents: Agents) -> None:
         self._store = store
         self._clock = clock
+        self._policy = policy
         self._agents = agents
 
     async def request_spawn(self, requester: Sender, request: RequestSpawn) -> dict[str, Any]:
-        """Ask for a new agent; returns {id} of the approval. Raises Conflict for a taken name."""
+        """Ask for a new agent of the defaults; returns {id} of the approval.
+
+        Raises Conflict for a taken name.
+        """
 
         def act(tx: Transaction) -> Approval:
             self._agents.check_free(tx, request.name)
-            return self._add(tx, "spawn", requester, request.name, None, request.description, {})
+            of = (request.name, None, request.description)
+            return approval_steps.request(tx, self._clock, "spawn", requester, *of, {})
 
         return await self._request(requester, request, request.key, act)
 
@@ -51,10 +53,8 @@ class Approvals:
                 raise Forbidden(f"there is no agent {request.agent!r}")
             if agent.name == MANAGER:
                 raise InvalidField("agent", "the manager cannot be destroyed")
-            binding = {"purge": request.purge}
-            return self._add(
-                tx, "destroy", requester, agent.name, agent.id, request.reason, binding
-            )
+            of = (agent.name, agent.id, request.reason, {"purge": request.purge})
+            return approval_steps.request(tx, self._clock, "destroy", requester, *of)
 
         return await self._request(requester, request, request.key, act)
 
@@ -72,86 +72,54 @@ class Approvals:
 
         return await self._store.write(change)
 
-    def propose(
-        self, tx: Transaction, agent: Agent, commit: str, base: str, description: str
-    ) -> Approval:
-        """The host's own request to run another commit in place of `base`; an older one is void."""
-        self.supersede(tx, agent)
-        binding = {"commit": commit, "base": base}
-        approval = tx.approvals.add(
-            *("apply_commit", SYSTEM_ID, SYSTEM, agent.name, agent.id, description, binding),
-            self._clock.now(),
-        )
-        _log(tx, self._clock, approval)
-        return approval
-
-    def supersede(self, tx: Transaction, agent: Agent) -> None:
-        """What was proposed for it is void."""
-        for older in tx.approvals.open(agent=agent.name):
-            if older.kind == "apply_commit":
-                void = replace(older, state="superseded", resolved_at=self._clock.now())
-                tx.approvals.save(void)
-                _log(tx, self._clock, void)
-                self._tell(tx, void, "superseded")
-
-    def _add(
-        self,
-        tx: Transaction,
-        kind: ApprovalKind,
-        requester: Sender,
-        agent: str,
-        agent_id: int | None,
-        description: str,
-        binding: dict[str, Any],
-    ) -> Approval:
-        if any(a.kind == kind for a in tx.approvals.open(agent=agent)):
-            raise Conflict(f"a request to {kind} {agent} waits for the operator already")
-        now = self._clock.now()
-        approval = tx.approvals.add(
-            kind, requester.id, requester.name, agent, agent_id, description, binding, now
-        )
-        _log(tx, self._clock, approval)
-        return approval
-
     # --- decisions ---
 
-    async def approve(self, approval_id: int, note: str = "") -> Approval:
+    async def approve(self, approval_id: int, note: str = "", seen: str | None = None) -> Approval:
         """Decide and act at once: the approval is used up in the transaction that acts on it.
 
-        Raises NotFound; AlreadyResolved; Conflict when what was shown is no longer so (the name
-        was taken meanwhile, or the agent replaced).
+        `seen` is the `binding_digest` of what was looked at. Raises NotFound; AlreadyResolved;
+        Conflict when that is no longer so (it is not checked yet, or was checked anew, the name was
+        taken meanwhile, the agent replaced or changed, or another deploy of it goes on).
         """
 
         def change(tx: Transaction) -> Approval:
-            approval = self._pending(tx, approval_id)
-            if approval.kind == "spawn":
-                agent = self._agents.create_spawned(tx, approval)
-            elif approval.kind == "apply_commit":
-                agent = self._still_there(tx, approval)
-                self._order_deploy(tx, agent, approval)
-            else:
-                agent = self._still_there(tx, approval)
-                self._agents.order_destroy(
-                    tx, agent, OPERATOR, bool(approval.binding.get("purge")), approval.id
-                )
-            decided = replace(
-                approval,
-                state="running",
-                agent_id=agent.id,
-                note=note,
-                resolved_by=OPERATOR,
-                resolved_at=self._clock.now(),
-            )
-            return self._decide(tx, decided, "approved")
+            approval = self._open(tx, approval_id)
+            if approval.state == "checking":
+                raise Conflict(f"approval {approval_id} is being checked; look at it when it is")
+            if seen is not None and seen != binding_digest(approval):
+                raise Conflict(f"approval {approval_id} has changed since; look at it again")
+            agent = self._act(tx, approval)
+            decided = replace(approval, state="running", agent_id=agent.id)
+            return self._decide(tx, decided, "approved", note)
 
         return await self._store.write(change)
 
+    def _act(self, tx: Transaction, approval: Approval) -> Agent:
+        if approval.kind == "spawn" and "commit" in approval.binding:
+            declared = self._policy.spawned_with(approval.binding["commit"])
+            of = (approval.agent, approval.description, declared)
+            agent = self._agents.create_with(tx, *of)
+            self._order_deploy(tx, agent, approval)
+            return agent
+        if approval.kind == "spawn":
+            return self._agents.create_spawned(tx, approval)
+        agent = self._still_there(tx, approval)
+        if approval.kind == "destroy":
+            purge = bool(approval.binding.get("purge"))
+            self._agents.order_destroy(tx, agent, OPERATOR, purge, approval.id)
+        else:
+            self._order_deploy(tx, agent, approval)
+        return agent
+
     def _order_deploy(self, tx: Transaction, agent: Agent, approval: Approval) -> None:
-        """Raises Conflict when something else runs by now than what it was shown against."""
-        if running_commit(tx, agent) != approval.binding["base"]:
+        """Of exactly what was shown. Raises Conflict."""
+        bound = approval.binding
+        if running_commit(tx, agent) != bound["base"]:
             raise Conflict(f"{agent.name} has changed since this was proposed; deny it")
-        commit = approval.binding["commit"]
-        order_deploy(tx, self._clock, agent, "change", commit, OPERATOR, approval.id)
+        settings = parse_settings(bound["settings"])
+        built = Built(bound["host"], bound["drv"], bound["system"], settings)
+        of = (bound["commit"], OPERATOR, approval.id, built)
+        order_deploy(tx, self._clock, agent, "change", *of)
 
     def _still_there(self, tx: Transaction, approval: Approval) -> Agent:
         agent = tx.agents.get(approval.agent_id or 0)
@@ -163,83 +131,28 @@ class Approvals:
         """Refuse; the reason reaches the requester. Raises NotFound, AlreadyResolved."""
 
         def change(tx: Transaction) -> Approval:
-            approval = self._pending(tx, approval_id)
-            decided = replace(
-                approval,
-                state="denied",
-                note=reason,
-                resolved_by=OPERATOR,
-                resolved_at=self._clock.now(),
-            )
-            return self._decide(tx, decided, "denied")
+            approval = self._open(tx, approval_id)
+            return self._decide(tx, replace(approval, state="denied"), "denied", reason)
 
         return await self._store.write(change)
 
-    def _pending(self, tx: Transaction, approval_id: int) -> Approval:
+    def _open(self, tx: Transaction, approval_id: int) -> Approval:
         approval = tx.approvals.get(approval_id)
         if approval is None:
             raise NotFound(f"there is no approval {approval_id}")
         if approval.state not in OPEN_APPROVALS:
-            raise AlreadyResolved(f"approval {approval_id} is {approval.state}", approval.state)
+            why = f": {approval.note}" if approval.state == "superseded" else ""
+            text = f"approval {approval_id} is {approval.state.replace('_', ' ')}{why}"
+            raise AlreadyResolved(text, approval.state)
         return approval
 
-    def _decide(self, tx: Transaction, approval: Approval, action: str) -> Approval:
-        tx.approvals.save(approval)
-        _log(tx, self._clock, approval)
-        subject = f"{approval.kind} {approval.agent} (approval {approval.id})"
-        tx.audit.append(OPERATOR, f"approval.{action}", subject, approval.note, self._clock.now())
-        self._tell(tx, approval, action)
-        return approval
-
-    def _tell(self, tx: Transaction, approval: Approval, status: str) -> None:
-        if requester := tx.agents.get(approval.requester_id):
-            told = {
-                "id": approval.id,
-                "agent": approval.agent,
-                "kind": approval.kind,
-                "status": status,
-                "note": approval.note,
-                "sha": None,
-                "tag": None,
-            }
-            notify(tx, self._clock, requester, "approval_resolved", told)
-
-    # --- what follows from elsewhere ---
-
-    def finish(
-        self, tx: Transaction, approval_id: int, error: str = "", state: ApprovalState | None = None
-    ) -> None:
-        """What the approval started is over; without `state` it failed if there is an error."""
-        approval = tx.approvals.get(approval_id)
-        if approval is not None and approval.state == "running":
-            ended = state or ("failed" if error else "done")
-            over = replace(approval, state=ended, note=error or approval.note)
-            tx.approvals.save(over)
-            _log(tx, self._clock, over)
-
-    def withdraw_for(self, tx: Transaction, agent: Agent) -> None:
-        """The agent is being removed: its own requests and those about it are void."""
-        mine = tx.approvals.open(requester_id=agent.id)
-        about = [a for a in tx.approvals.open() if a.agent_id == agent.id and a not in mine]
-        for approval in (*mine, *about):
-            void = replace(
-                approval,
-                state="expired",
-                note=f"{agent.name} was removed",
-                resolved_at=self._clock.now(),
-            )
-            tx.approvals.save(void)
-            _log(tx, self._clock, void)
-            self._tell(tx, void, "expired")
-
-
-def _log(tx: Transaction, clock: Clock, approval: Approval) -> None:
-    data = {
-        "id": approval.id,
-        "kind": approval.kind,
-        "state": approval.state,
-        "agent": approval.agent,
-        "requester": approval.requester,
-        "note": approval.note,
-    }
-    tx.events.append("approval", approval.agent, data, clock.now())
+    def _decide(self, tx: Transaction, approval: Approval, action: str, note: str) -> Approval:
+        now = self._clock.now()
+        decided = replace(approval, note=note, resolved_by=OPERATOR, resolved_at=now)
+        tx.approvals.save(decided)
+        approval_steps.log_approval(tx, self._clock, decided)
+        subject = f"{decided.kind} {decided.agent} (approval {decided.id})"
+        tx.audit.append(OPERATOR, f"approval.{action}", subject, decided.note, now)
+        status = "approved" if decided.state == "running" else decided.state
+        approval_steps.tell(tx, self._clock, decided, status)
+        return decided

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from hyperhive.hive.change_rows import Changes, CommitInfo, Refs
 from hyperhive.hive.deploy_rows import Built, Checked
 
-Mark = Literal["approved", "building", "failed", "denied"]
+Mark = Literal["proposal", "approved", "building", "failed", "denied"]
 
 
 class Configs(Protocol):
@@ -50,6 +50,9 @@ class Configs(Protocol):
         What is in `have` and not known here is ignored; `want` is what `refs` names, else NotFound.
         """
 
+    async def holds(self, agent: str, commit: str) -> bool:
+        """Whether it was received, or is in what `refs` names: whether `pin` finds it."""
+
     async def receive(self, agent: str, commit: str, pack: bytes) -> None:
         """Check a pack that completes `commit`, and hold it aside until `pin`, or the next one.
 
@@ -61,6 +64,9 @@ class Configs(Protocol):
 
         Raises NotFound for what was not received, or is not held any more.
         """
+
+    async def tree(self, agent: str, commit: str) -> str:
+        """The id of its tree."""
 
     async def contains(self, agent: str, commit: str, earlier: str) -> bool:
         """Whether the earlier commit is an ancestor, or the same."""

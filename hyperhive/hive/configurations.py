@@ -6,16 +6,15 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from hashlib import sha256
 from typing import Literal
 
-from hyperhive.hive.approvals import Approvals
+from hyperhive.hive.approval_steps import propose, supersede
 from hyperhive.hive.clock import Clock
 from hyperhive.hive.config_ports import Builds, Configs
 from hyperhive.hive.deploy_orders import order_deploy, running_commit
 from hyperhive.hive.deploy_rows import Declared
 from hyperhive.hive.deploy_views import is_stale
-from hyperhive.hive.mail import notify_manager
+from hyperhive.hive.mail import SYSTEM_SENDER, notify_manager
 from hyperhive.hive.policy import Policy
 from hyperhive.hive.ports import Store, Transaction
 from hyperhive.hive.records import SYSTEM_ID, Agent, Event
@@ -39,14 +38,12 @@ class Configurations:
         policy: Policy,
         configs: Configs,
         builds: Builds,
-        approvals: Approvals,
     ) -> None:
         self._store = store
         self._clock = clock
         self._policy = policy
         self._configs = configs
         self._builds = builds
-        self._approvals = approvals
         self._bell = asyncio.Event()
 
     async def run(self) -> None:
@@ -93,7 +90,7 @@ class Configurations:
 
     async def _look_at(self, agent: Agent) -> None:
         granted = self._policy.declared.get(agent.name, self._policy.spawned)
-        digests = {path: sha256(data).hexdigest() for path, data in granted.files.items()}
+        digests = granted.digests
 
         def look(tx: Transaction) -> tuple[bool, str | None]:
             base = running_commit(tx, agent)
@@ -130,15 +127,15 @@ class Configurations:
     ) -> None:
         if commit is None or commit == base:  # that is what runs already
             declared = Declared(digests, digests, commit or "")
-            self._approvals.supersede(tx, agent)
+            supersede(tx, self._clock, agent)
         else:
             declared = replace(agent.declared, offered=digests, commit=commit)
             if base is None or apply == "always":
-                self._approvals.supersede(tx, agent)
+                supersede(tx, self._clock, agent)
                 order_deploy(tx, self._clock, agent, "declare", commit, SYSTEM)
             else:
                 what = f"declared anew: {', '.join(names)}"
-                self._approvals.propose(tx, agent, commit, base, what)
+                propose(tx, self._clock, SYSTEM_SENDER, agent, commit, base, what)
         tx.agents.save(replace(agent, declared=declared))
 
     async def _tell_stale(self) -> None:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from hyperhive.hive.approvals import Approvals
+from hyperhive.hive import approval_steps
 from hyperhive.hive.clock import Clock
 from hyperhive.hive.config_ports import Builds, Configs
 from hyperhive.hive.deploy_orders import log_deploy
@@ -19,6 +19,8 @@ from hyperhive.protocol.errors import HiveError
 
 log = logging.getLogger(__name__)
 
+TAGS = {"done": "deployed", "failed": "failed", "rolled_back": "failed"}
+"""What a deploy's commit is named in its repository once it is over, by state."""
 MAX_ERROR = 4_000
 MAX_FIRST = 200
 """Characters of an error that are kept and told; the log has all of it."""
@@ -27,14 +29,11 @@ MAX_FIRST = 200
 class Ends:
     """The rows decide; what follows from them outside is tried a few times, and not awaited."""
 
-    def __init__(
-        self, store: Store, clock: Clock, configs: Configs, builds: Builds, approvals: Approvals
-    ) -> None:
+    def __init__(self, store: Store, clock: Clock, configs: Configs, builds: Builds) -> None:
         self._store = store
         self._clock = clock
         self._configs = configs
         self._builds = builds
-        self._approvals = approvals
 
     def record(self, tx: Transaction, deploy: Deploy) -> Deploy:
         """It ended in its state, and whoever waits for it is told."""
@@ -45,12 +44,13 @@ class Ends:
             state: ApprovalState = "failed"
             if over.state in ("done", "rolled_back"):
                 state = over.state
-            self._approvals.finish(tx, over.approval_id, over.error, state)
+            approval_steps.finish(tx, self._clock, over.approval_id, over.error, state)
         told = {
             "agent": over.agent,
             "ok": over.state == "done",
             "deploy": over.id,
             "sha": over.commit,
+            "tag": f"{TAGS[over.state]}/{over.id}" if over.state in TAGS else None,
             "note": over.error,
         }
         event = "rolled_back" if over.state == "rolled_back" else "rebuilt"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hyperhive.hive.clock import Clock
-from hyperhive.hive.deploy_rows import Deploy, DeployKind
+from hyperhive.hive.deploy_rows import Built, Deploy, DeployKind
 from hyperhive.hive.ports import Transaction
 from hyperhive.hive.records import Agent
 from hyperhive.protocol.errors import Conflict
@@ -17,13 +17,17 @@ def order_deploy(
     commit: str,
     actor: str,
     approval_id: int | None = None,
+    built: Built | None = None,
 ) -> Deploy:
-    """One deploy of an agent at a time: raises Conflict while another is going on."""
+    """One deploy of an agent at a time: raises Conflict while another is going on.
+
+    With `built` that is what it has to come to, and nothing is evaluated any more.
+    """
     if going_on := tx.deploys.open(agent.id):
         other = going_on[0]
         raise Conflict(f"deploy {other.id} of {agent.name} is {other.state}; cancel it, or wait")
     now = clock.now()
-    deploy = tx.deploys.add(kind, agent.id, agent.name, commit, actor, now, approval_id)
+    deploy = tx.deploys.add(kind, agent.id, agent.name, commit, actor, now, approval_id, built)
     log_deploy(tx, clock, deploy)
     subject = f"{agent.name} (deploy {deploy.id})"
     tx.audit.append(actor, f"deploy.{kind}", subject, commit, now)

@@ -97,8 +97,9 @@ class DeployRows(Protocol):
         actor: str,
         now: float,
         approval_id: int | None = None,
+        built: Built | None = None,
     ) -> Deploy:
-        """A new one, `queued`."""
+        """A new one, `queued`. It has the number of its approval, else the next of both."""
 
     def get(self, deploy_id: int) -> Deploy | None: ...
 

@@ -7,26 +7,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
 
 from hyperhive.hive.clock import Clock
-from hyperhive.hive.config_ports import Builds
+from hyperhive.hive.config_ports import Builds, Configs, Mark
 from hyperhive.hive.deploy_ends import Ends
 from hyperhive.hive.deploy_orders import log_deploy
-from hyperhive.hive.deploy_rows import Built, Deploy, DeployState
+from hyperhive.hive.deploy_rows import Deploy, DeployState
 from hyperhive.hive.deploys import Deploys
 from hyperhive.hive.policy import Policy
 from hyperhive.hive.ports import Store, Transaction
 from hyperhive.hive.records import Event
+from hyperhive.hive.retry import a_few_times
 from hyperhive.hive.trial import Trial
-from hyperhive.protocol.errors import Busy, HiveError, StorageError, StorageFull
+from hyperhive.hive.unless import unless
+from hyperhive.protocol.errors import Busy, Conflict, HiveError, StorageError, StorageFull
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 RETRY_SECONDS = 5.0
+CHANGED_HOST = (
+    "this host has another hyperhive or Nixpkgs by now than when this was approved, and would build"
+    " something else: propose it again"
+)
 
 
 class Deployer:
@@ -37,6 +41,7 @@ class Deployer:
         store: Store,
         clock: Clock,
         policy: Policy,
+        configs: Configs,
         builds: Builds,
         deploys: Deploys,
         trial: Trial,
@@ -45,6 +50,7 @@ class Deployer:
         self._store = store
         self._clock = clock
         self._policy = policy
+        self._configs = configs
         self._builds = builds
         self._deploys = deploys
         self._trial = trial
@@ -108,22 +114,30 @@ class Deployer:
     async def _prepare(self, deploy: Deploy) -> Deploy | None:
         """Evaluated, built and in place; None when that failed or was cancelled."""
         try:
+            is_approved = deploy.kind == "change" and deploy.approval_id is not None
+            if is_approved:
+                await self._mark(deploy, "approved")
             # One that an earlier service had evaluated may be of another host than this.
             if deploy.built is None or deploy.built.host != self._builds.host:
+                if is_approved and deploy.built is not None:
+                    raise Conflict(CHANGED_HOST)
                 if not await self._step(deploy, "evaluating"):
                     return None
-                built = await self._unless_cancelled(
-                    self._builds.evaluate(deploy.id, deploy.agent, deploy.commit)
+                built = await unless(
+                    self._cancelled,
+                    self._builds.evaluate(deploy.id, deploy.agent, deploy.commit),
                 )
                 if built is None:
                     return None
-                self._check(built)
+                self._policy.check_settings(built.settings)
                 deploy = replace(deploy, built=built)
             assert deploy.built is not None
             if not await self._step(deploy, "building"):
                 return None
-            bundle = await self._unless_cancelled(
-                self._builds.build(deploy.id, deploy.agent, deploy.built)
+            if is_approved:
+                await self._mark(deploy, "building")
+            bundle = await unless(
+                self._cancelled, self._builds.build(deploy.id, deploy.agent, deploy.built)
             )
             if bundle is None:
                 return None
@@ -138,25 +152,9 @@ class Deployer:
             await self._fail(deploy, "unexpected error; see the log of the service")
         return None
 
-    def _check(self, built: Built) -> None:
-        """What only the host knows. Raises InvalidField."""
-        for field, name in (
-            ("model", built.settings.model),
-            ("fallbackModel", built.settings.fallback_model),
-        ):
-            if name is not None:
-                self._policy.check_model(name, field)
-
-    async def _unless_cancelled(self, step: Coroutine[Any, Any, T]) -> T | None:
-        working = asyncio.create_task(step)
-        watching = asyncio.create_task(self._cancelled.wait())
-        try:
-            await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
-            return working.result() if working.done() else None
-        finally:
-            for task in (working, watching):
-                task.cancel()
-            await asyncio.gather(working, watching, return_exceptions=True)
+    async def _mark(self, deploy: Deploy, word: Mark) -> None:
+        of = (deploy.agent, word, deploy.id, deploy.commit)
+        await a_few_times(lambda: self._configs.mark(*of))
 
     async def _step(self, deploy: Deploy, state: DeployState) -> bool:
         """Record how far it is; False when it was cancelled, or the agent is removed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hyperhive.hive.approvals import Approvals
+from hyperhive.hive.agents import Agents
 from hyperhive.hive.clock import Clock
 from hyperhive.hive.config_ports import Builds, Configs
 from hyperhive.hive.configurations import Configurations
@@ -15,6 +15,8 @@ from hyperhive.hive.health_gate import HealthGate
 from hyperhive.hive.policy import Policy
 from hyperhive.hive.ports import Store
 from hyperhive.hive.presence import Links
+from hyperhive.hive.proposal_checks import ProposalChecks
+from hyperhive.hive.proposals import Proposals
 from hyperhive.hive.trial import Trial
 
 
@@ -27,6 +29,8 @@ class Deploying:
     deploys: Deploys
     deployer: Deployer
     configurations: Configurations
+    proposals: Proposals
+    checks: ProposalChecks
 
     @classmethod
     def of(
@@ -35,19 +39,21 @@ class Deploying:
         clock: Clock,
         policy: Policy,
         links: Links,
-        approvals: Approvals,
+        agents: Agents,
         configs: Configs,
         builds: Builds,
     ) -> Deploying:
-        ends = Ends(store, clock, configs, builds, approvals)
+        ends = Ends(store, clock, configs, builds)
         deploys = Deploys(store, clock, configs, builds, ends)
         trial = Trial(store, clock, configs, HealthGate(store, links), ends)
         return cls(
             configs,
             builds,
             deploys,
-            Deployer(store, clock, policy, builds, deploys, trial, ends),
-            Configurations(store, clock, policy, configs, builds, approvals),
+            Deployer(store, clock, policy, configs, builds, deploys, trial, ends),
+            Configurations(store, clock, policy, configs, builds),
+            Proposals(store, clock, policy, configs, agents),
+            ProposalChecks(store, clock, policy, configs, builds),
         )
 
     async def forget(self, agent: str) -> None:

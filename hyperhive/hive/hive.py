@@ -80,7 +80,6 @@ class Hive:
             self.policy,
             self.leases,
             self.questions,
-            self.approvals,
             self.links,
         )
         attendance = Attendance(self.store, self.clock, self.links, aftermath)
@@ -103,6 +102,7 @@ class Hive:
             if self.deploying is not None:
                 tasks.create_task(self.deploying.deployer.run(), name="deployer")
                 tasks.create_task(self.deploying.configurations.run(), name="configurations")
+                tasks.create_task(self.deploying.checks.run(), name="proposal checks")
 
 
 def build(
@@ -116,7 +116,7 @@ def build(
     bells, links, storage = Bells(), Links(), Storage()
     leases = Leases(store, clock, policy)
     agents = Agents(store, clock, policy)
-    approvals = Approvals(store, clock, agents)
+    approvals = Approvals(store, clock, policy, agents)
     events = EventLog(store)
     store.subscribe(bells.publish)
     store.subscribe(events.publish)
@@ -133,7 +133,7 @@ def build(
         agents=agents,
         declarations=Declarations(store, clock, policy, agents),
         approvals=approvals,
-        deploying=Deploying.of(store, clock, policy, links, approvals, *workshop)
+        deploying=Deploying.of(store, clock, policy, links, agents, *workshop)
         if workshop
         else None,
         spending=Spending(store, clock, policy),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Literal
 
+from hyperhive.hive.deploy_rows import Declared
 from hyperhive.hive.records import Agent, Budget
 from hyperhive.protocol.bundle import AgentSettings, Limits
 from hyperhive.protocol.errors import Forbidden, InvalidField
@@ -75,6 +77,11 @@ class AgentPolicy:
     apply: Literal["ask", "always"] = "ask"
     """Whether a change of `files` waits for the operator."""
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of each of `files`, hexadecimal."""
+        return {path: sha256(data).hexdigest() for path, data in self.files.items()}
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -111,6 +118,15 @@ class Policy:
         known = ", ".join(sorted(self.models))
         raise InvalidField(field, f"{name!r} is not a known model; known are {known}")
 
+    def check_settings(self, settings: AgentSettings) -> None:
+        """What only the host knows of an agent's own settings. Raises InvalidField."""
+        for where, name in (
+            ("model", settings.model),
+            ("fallbackModel", settings.fallback_model),
+        ):
+            if name is not None:
+                self.check_model(name, where)
+
     def effective_model(self, agent: Agent) -> Model:
         """The operator's override, else the agent's setting, else the default."""
         for name in (agent.model_override, agent.settings.model):
@@ -121,6 +137,11 @@ class Policy:
     def fallback_model(self, agent: Agent) -> Model | None:
         name = agent.settings.fallback_model
         return self.find_model(name) if name else None
+
+    def spawned_with(self, commit: str) -> Declared:
+        """How far a spawned agent follows the defaults whose first commit has all of them."""
+        digests = self.spawned.digests
+        return Declared(digests, digests, commit)
 
     def limits(self, agent: Agent) -> Limits:
         """What it may use of the machine: its settings, held below the host's ceilings."""

@@ -12,6 +12,7 @@ from hyperhive.hive.records import (
     Agent,
     Approval,
     ApprovalKind,
+    ApprovalState,
     AuditEntry,
     Budget,
     Deadline,
@@ -119,8 +120,9 @@ class ApprovalRows(Protocol):
         description: str,
         binding: dict[str, Any],
         now: float,
+        state: ApprovalState = "pending",
     ) -> Approval:
-        """A new approval, `pending`."""
+        """A new one; it shares its numbers with the deploys."""
 
     def get(self, approval_id: int) -> Approval | None: ...
 

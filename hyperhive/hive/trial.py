@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
+from hyperhive.hive.approval_steps import outdate
 from hyperhive.hive.clock import Clock
 from hyperhive.hive.config_ports import Configs
 from hyperhive.hive.deploy_ends import Ends
@@ -84,6 +85,8 @@ class Trial:
             if agent is not None and agent.declared.commit == deploy.commit:
                 taken = replace(agent.declared, taken=agent.declared.offered)
                 tx.agents.save(replace(agent, declared=taken))
+            if agent is not None:
+                outdate(tx, self._clock, agent, deploy.commit)
             self._ends.record(tx, replace(deploy, state="done"))
 
         return change

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import replace
 from typing import Any
 
 from hyperhive.hive.deploy_rows import OPEN_DEPLOYS, Built, Deploy, DeployKind
 from hyperhive.protocol.bundle import parse_settings, settings_json
 from hyperhive.store.columns import from_json, to_json
+from hyperhive.store.numbers import next_number
 
 _OPEN = f"state IN ({', '.join(repr(state) for state in OPEN_DEPLOYS)})"
 
@@ -26,15 +26,22 @@ class Deploys:
         actor: str,
         now: float,
         approval_id: int | None = None,
+        built: Built | None = None,
     ) -> Deploy:
-        deploy = Deploy(0, kind, "queued", agent_id, agent, commit, actor, now, approval_id)
-        cursor = self._connection.execute(
-            "INSERT INTO deploys (kind, state, agent_id, agent, commit_id, actor, queued_at,"
-            " approval_id, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, '')",
-            (kind, deploy.state, agent_id, agent, commit, actor, now, approval_id),
+        # An approval from before the two shared their numbers may have one that is taken.
+        is_free = approval_id is not None and self.get(approval_id) is None
+        number = approval_id if approval_id and is_free else next_number(self._connection)
+        self._connection.execute(
+            "INSERT INTO deploys (id, kind, state, agent_id, agent, commit_id, actor, queued_at,"
+            " approval_id, built, error) VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, '')",
+            (
+                *(number, kind, agent_id, agent, commit, actor, now, approval_id),
+                _from_built(built),
+            ),
         )
-        assert cursor.lastrowid is not None
-        return replace(deploy, id=cursor.lastrowid)
+        return Deploy(
+            *(number, kind, "queued", agent_id, agent, commit, actor, now, approval_id, built)
+        )
 
     def get(self, deploy_id: int) -> Deploy | None:
         found = self._deploys("SELECT * FROM deploys WHERE id = ?", deploy_id)

@@ -8,12 +8,14 @@ from typing import Any
 from hyperhive.hive.records import (
     Approval,
     ApprovalKind,
+    ApprovalState,
     Deadline,
     Operation,
     OperationKind,
     Question,
 )
 from hyperhive.store.columns import from_deadline, from_json, to_deadline, to_json
+from hyperhive.store.numbers import next_number
 
 
 class Questions:
@@ -101,21 +103,22 @@ class Approvals:
         description: str,
         binding: dict[str, Any],
         now: float,
+        state: ApprovalState = "pending",
     ) -> Approval:
-        cursor = self._connection.execute(
-            "INSERT INTO approvals (kind, state, requester_id, requester, agent, agent_id,"
+        number = next_number(self._connection)
+        self._connection.execute(
+            "INSERT INTO approvals (id, kind, state, requester_id, requester, agent, agent_id,"
             " description, binding, requested_at, note, resolved_by)"
-            " VALUES (?, 'pending', ?, ?, ?, ?, ?, ?, ?, '', '')",
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', '')",
             (
-                *(kind, requester_id, requester, agent, agent_id, description),
+                *(number, kind, state, requester_id, requester, agent, agent_id, description),
                 *(to_json(binding), now),
             ),
         )
-        assert cursor.lastrowid is not None
         return Approval(
-            id=cursor.lastrowid,
+            id=number,
             kind=kind,
-            state="pending",
+            state=state,
             requester_id=requester_id,
             requester=requester,
             agent=agent,

@@ -1,0 +1,157 @@
+"""How approvals come to be and to their end, inside whatever transaction that belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from hyperhive.hive.clock import Clock
+from hyperhive.hive.mail import Sender, notify
+from hyperhive.hive.ports import Transaction
+from hyperhive.hive.records import (
+    OPERATOR_ID,
+    SYSTEM_ID,
+    Agent,
+    Approval,
+    ApprovalKind,
+    ApprovalState,
+)
+from hyperhive.protocol.errors import Conflict, QueueFull
+
+MAX_OPEN = 50
+"""Requests of one agent that may wait for the operator."""
+TAGGED: tuple[ApprovalState, ...] = ("approved", "failed", "denied")
+"""States that a tag in the agent's repository is named after."""
+
+
+def request(
+    tx: Transaction,
+    clock: Clock,
+    kind: ApprovalKind,
+    requester: Sender,
+    agent: str,
+    agent_id: int | None,
+    description: str,
+    binding: dict[str, Any],
+    state: ApprovalState = "pending",
+) -> Approval:
+    """A new one. Raises Conflict where one of the kind waits already, QueueFull."""
+    if kind != "apply_commit" and any(a.kind == kind for a in tx.approvals.open(agent=agent)):
+        raise Conflict(f"a request to {kind} {agent} waits for the operator already")
+    if requester.id not in (OPERATOR_ID, SYSTEM_ID):
+        waiting = tx.approvals.open(requester_id=requester.id)
+        if len(waiting) >= MAX_OPEN:
+            raise QueueFull(f"{len(waiting)} of your requests wait for the operator already")
+    approval = tx.approvals.add(
+        *(kind, requester.id, requester.name, agent, agent_id, description, binding),
+        clock.now(),
+        state,
+    )
+    log_approval(tx, clock, approval)
+    return approval
+
+
+def propose(
+    tx: Transaction,
+    clock: Clock,
+    requester: Sender,
+    agent: Agent,
+    commit: str,
+    base: str | None,
+    description: str,
+) -> Approval:
+    """A request to run another commit in place of `base`, to be checked; an older one is void."""
+    binding = {"commit": commit, "base": base}
+    approval = request(
+        *(tx, clock, "apply_commit", requester, agent.name, agent.id, description, binding),
+        "checking",
+    )
+    supersede(tx, clock, agent, approval.id)
+    return approval
+
+
+def supersede(tx: Transaction, clock: Clock, agent: Agent, by: int | None = None) -> None:
+    """What was proposed for it before is void."""
+    note = f"approval {by} takes its place" if by else "it is what the agent has already"
+    for older in tx.approvals.open(agent=agent.name):
+        if older.kind == "apply_commit" and older.id != by:
+            close(tx, clock, older, "superseded", note)
+
+
+def outdate(tx: Transaction, clock: Clock, agent: Agent, commit: str) -> None:
+    """It runs from this commit now: what was to take the place of another one is stale.
+
+    What the host's configuration proposes is proposed anew by itself.
+    """
+    for approval in tx.approvals.open(agent=agent.name):
+        about_it = approval.kind == "apply_commit" and approval.agent_id == agent.id
+        if about_it and approval.requester_id != SYSTEM_ID and approval.binding["base"] != commit:
+            close(tx, clock, approval, "stale_base", stale_note(agent.name, commit))
+
+
+def stale_note(agent: str, running: str | None) -> str:
+    now = f"runs {running[:12]}" if running else "runs nothing that was built"
+    return f"{agent} {now} by now: make a commit on top of that, and ask again"
+
+
+def close(
+    tx: Transaction, clock: Clock, approval: Approval, state: ApprovalState, note: str
+) -> Approval:
+    """It is over without anybody's decision, and its requester is told."""
+    over = replace(approval, state=state, note=note, resolved_at=clock.now())
+    tx.approvals.save(over)
+    log_approval(tx, clock, over)
+    tell(tx, clock, over, state)
+    return over
+
+
+def finish(
+    tx: Transaction,
+    clock: Clock,
+    approval_id: int,
+    error: str = "",
+    state: ApprovalState | None = None,
+) -> None:
+    """What the approval started is over; without `state` it failed if there is an error."""
+    approval = tx.approvals.get(approval_id)
+    if approval is not None and approval.state == "running":
+        ended = state or ("failed" if error else "done")
+        over = replace(approval, state=ended, note=error or approval.note)
+        tx.approvals.save(over)
+        log_approval(tx, clock, over)
+
+
+def withdraw_for(tx: Transaction, clock: Clock, agent: Agent) -> None:
+    """The agent is being removed: its own requests and those about it are void."""
+    mine = tx.approvals.open(requester_id=agent.id)
+    about = [a for a in tx.approvals.open() if a.agent_id == agent.id and a not in mine]
+    for approval in (*mine, *about):
+        close(tx, clock, approval, "expired", f"{agent.name} was removed")
+
+
+def tell(tx: Transaction, clock: Clock, approval: Approval, status: ApprovalState) -> None:
+    """To whoever asked, if it is an agent that is still there."""
+    if requester := tx.agents.get(approval.requester_id):
+        commit = approval.binding.get("commit")
+        told = {
+            "id": approval.id,
+            "agent": approval.agent,
+            "kind": approval.kind,
+            "status": status,
+            "note": approval.note,
+            "sha": commit,
+            "tag": f"{status}/{approval.id}" if commit and status in TAGGED else None,
+        }
+        notify(tx, clock, requester, "approval_resolved", told)
+
+
+def log_approval(tx: Transaction, clock: Clock, approval: Approval) -> None:
+    data = {
+        "id": approval.id,
+        "kind": approval.kind,
+        "state": approval.state,
+        "agent": approval.agent,
+        "requester": approval.requester,
+        "note": approval.note,
+    }
+    tx.events.append("approval", approval.agent, data, clock.now())

@@ -1,0 +1,88 @@
+"""What follows outside from a proposal that came to nothing: its tag, and what was kept for it."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+
+from hyperhive.hive.config_ports import Builds, Configs, Mark
+from hyperhive.hive.ports import Store, Transaction
+from hyperhive.hive.records import Agent, Approval, ApprovalState, Event
+from hyperhive.hive.retry import a_few_times
+from hyperhive.protocol.errors import HiveError
+
+log = logging.getLogger(__name__)
+
+RECENT = 100
+"""Approvals that are looked through at start, for what an earlier service did not get to."""
+_OVER: tuple[ApprovalState, ...] = (
+    *("done", "failed", "rolled_back"),
+    *("denied", "superseded", "expired", "stale_base"),
+)
+
+
+class ProposalEnds:
+    """Follows up on what is over. Repeatable, and nobody waits for it."""
+
+    def __init__(self, store: Store, configs: Configs, builds: Builds) -> None:
+        self._store = store
+        self._configs = configs
+        self._builds = builds
+        self._over: set[int] = set()
+
+    async def recover(self) -> None:
+        """At start."""
+        recent = await self._store.read(lambda tx: tx.approvals.recent(RECENT))
+        self._over |= {approval.id for approval in recent if approval.state in _OVER}
+
+    def see(self, event: Event) -> None:
+        if event.data["state"] in _OVER:
+            self._over.add(event.data["id"])
+
+    async def follow_up(self) -> None:
+        """Nothing is being checked now."""
+        while self._over:
+            number = self._over.pop()
+            find = partial(_find, number=number)
+            approval, agent, is_last = await self._store.read(find)
+            if approval is None or "commit" not in approval.binding:
+                continue
+            try:
+                await self._settle(approval, agent, is_last)
+            except HiveError as error:
+                log.warning("approval %d: %s", number, error.message)
+
+    async def _settle(self, approval: Approval, agent: Agent | None, is_last: bool) -> None:
+        name = approval.agent
+        if agent is not None and approval.agent_id == agent.id:
+            await self._mark(approval)
+        if is_last and agent is None:  # of an agent that never was, or is no more
+            await a_few_times(lambda: self._configs.remove(name))
+        if is_last:
+            await a_few_times(lambda: self._builds.drop(name))
+
+    async def _mark(self, approval: Approval) -> None:
+        """One that was approved has a deploy, whose end names it."""
+        word: Mark | None = None
+        if approval.state == "denied":
+            word = "denied"
+        elif approval.state == "failed" and not approval.resolved_by:
+            word = "failed"
+        if word is not None:
+            of = (approval.agent, word, approval.id, approval.binding["commit"])
+            why = approval.note or "(no reason given)"
+            await a_few_times(lambda: self._configs.mark(*of, why))
+
+
+def _find(tx: Transaction, number: int) -> tuple[Approval | None, Agent | None, bool]:
+    """The approval, the agent that has its name now, and whether nothing else is proposed for it.
+
+    What is approved but not built yet counts as proposed.
+    """
+    approval = tx.approvals.get(number)
+    if approval is None:
+        return None, None, False
+    agent = tx.agents.by_name(approval.agent)
+    waiting = any("commit" in a.binding for a in tx.approvals.open(agent=approval.agent))
+    building = agent is not None and bool(tx.deploys.open(agent.id))
+    return approval, agent, not waiting and not building
