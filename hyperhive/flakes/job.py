@@ -11,15 +11,14 @@ import os
 import re
 import signal
 import sys
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hyperhive.flakes import job_nix, job_offline, job_place, job_verdict
+from hyperhive.flakes import job_closure, job_nix, job_offline, job_place, job_verdict
 from hyperhive.flakes.plain import plain
-from hyperhive.flakes.process import Kept, Sink, TookTooLong, run
+from hyperhive.flakes.process import Kept, TookTooLong
 from hyperhive.protocol import wire
 from hyperhive.protocol.builds import (
     JOB_PATTERN,
@@ -28,10 +27,11 @@ from hyperhive.protocol.builds import (
     MAX_RESULT,
     Reason,
     Request,
+    parse_evaluation,
     parse_request,
 )
 from hyperhive.protocol.bundle import parse_settings
-from hyperhive.protocol.errors import BuildFailed, HiveError, TooLarge, Unavailable
+from hyperhive.protocol.errors import BuildFailed, HiveError, InvalidField, TooLarge, Unavailable
 
 JOBS = Path("/var/lib/hyperhive/jobs")
 _KEPT_OF_LOG = 256 * 1024
@@ -73,51 +73,42 @@ async def execute(job: Path) -> dict[str, Any]:
         log = Log(job / "out/log")
     except (OSError, HiveError) as error:
         raise BuildFailed("job", f"it was not asked as it should be: {error}") from None
-    output = Kept(MAX_RESULT, "the settings")
-    status = await _nix(request, job, output, log)
-    if status != 0:
-        said = log.text
-        raise BuildFailed(
-            job_verdict.reason(request.verb, status, said),
-            job_verdict.explanation(said) or f"Nix ended with status {status} and said nothing",
-        )
-    return _bundle(job) if request.verb == "build" else _proposal(output.data, log.text)
-
-
-async def _nix(request: Request, job: Path, output: Kept, log: Log) -> int:
-    with tempfile.TemporaryDirectory() as home:
-        environment = job_nix.environment(request, job, Path(home))
-
-        async def nix(command: list[str], errors: Sink) -> int:
-            return await run(
-                command,
-                environment=environment,
-                seconds=request.seconds,
-                output=output,
-                errors=errors,
-                directory=Path(home),
+    with job_nix.prepared(request, job) as nix:
+        output = Kept(MAX_RESULT, "the settings")
+        status = await _nix(nix, request, job, output, log)
+        if status != 0:
+            said = log.text
+            raise BuildFailed(
+                job_verdict.reason(request.verb, status, said),
+                job_verdict.explanation(said) or f"Nix ended with status {status} and said nothing",
             )
-
-        try:
-            if request.verb == "build" and request.offline:
-                plan = Kept(MAX_LOG, "the list of what is to be built")
-                status = await nix(job_nix.plan(request), plan)
-                said = plan.data.decode(errors="replace")
-                if status != 0:
-                    why = job_verdict.last_lines(said) or f"it ended with status {status}"
-                    raise BuildFailed("daemon", f"Nix does not say what it would build: {why}")
-                _check_offline(said)
-            return await nix(job_nix.command(request, job), log)
-        except TookTooLong as error:
-            raise _ended("timeout", error, log) from None
-        except TooLarge as error:
-            raise _ended("output", error, log) from None
-        except Unavailable as error:
-            raise BuildFailed("daemon", str(error)) from None
+        if request.verb == "build":
+            return _bundle(job)
+        found = _proposal(output.data, log.text)
+        return {**found, "closure": await _closure(nix, request, found)}
 
 
-def _check_offline(plan: str) -> None:
-    if wanted := job_offline.fetches(job_offline.planned(plan)):
+async def _nix(nix: job_nix.Nix, request: Request, job: Path, output: Kept, log: Log) -> int:
+    try:
+        if request.drv is not None and request.offline:
+            await _check_offline(nix, request.drv)
+        return await nix(job_nix.command(request, job), output, log)
+    except TookTooLong as error:
+        raise _ended("timeout", error, log) from None
+    except TooLarge as error:
+        raise _ended("output", error, log) from None
+    except Unavailable as error:
+        raise BuildFailed("daemon", str(error)) from None
+
+
+async def _check_offline(nix: job_nix.Nix, drv: str) -> None:
+    plan = Kept(MAX_LOG, "the list of what is to be built")
+    status = await nix(job_nix.plan(drv), plan, plan)
+    said = plan.data.decode(errors="replace")
+    if status != 0:
+        why = job_verdict.last_lines(said) or f"it ended with status {status}"
+        raise BuildFailed("daemon", f"Nix does not say what it would build: {why}")
+    if wanted := job_offline.fetches(job_offline.planned(said)):
         raise BuildFailed(
             "build",
             f"error: {wanted} would have to be fetched, and builds are offline here: "
@@ -151,6 +142,19 @@ def _proposal(output: bytes, said: str) -> dict[str, Any]:
         raise BuildFailed("evaluation", f"error: {error}") from None
     except KeyError as error:
         raise BuildFailed("evaluation", f"error: the flake's `proposal` has no {error}") from None
+
+
+async def _closure(
+    nix: job_nix.Nix, request: Request, proposal: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """None as well for what the service is not going to believe."""
+    if not request.compare:
+        return None
+    try:
+        found = parse_evaluation({"ok": True, **proposal})
+    except InvalidField:
+        return None
+    return await job_closure.closure(nix, found.drv, found.system, request.running)
 
 
 def write_result(job: Path, answer: Mapping[str, Any]) -> None:

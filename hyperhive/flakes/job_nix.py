@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from hyperhive.flakes.process import Sink, run
 from hyperhive.protocol.builds import Request
+
+Nix = Callable[[Sequence[str], Sink, Sink], Awaitable[int]]
+"""Runs one of its programs: argv, and where output and errors go. See `process.run`."""
 
 _ALWAYS = {
     "accept-flake-config": "false",
@@ -24,6 +30,25 @@ _EVALUATING = {
     "restrict-eval": "true",
 }
 _OFFLINE = {"substitute": "false", "substituters": ""}
+
+
+@contextmanager
+def prepared(request: Request, job: Path) -> Iterator[Nix]:
+    """All of its programs have the same options, and one home, which is empty at first."""
+    with tempfile.TemporaryDirectory() as home:
+        options = environment(request, job, Path(home))
+
+        async def nix(argv: Sequence[str], output: Sink, errors: Sink) -> int:
+            return await run(
+                argv,
+                environment=options,
+                seconds=request.seconds,
+                output=output,
+                errors=errors,
+                directory=Path(home),
+            )
+
+        yield nix
 
 
 def environment(request: Request, job: Path, home: Path) -> Mapping[str, str]:
@@ -57,10 +82,9 @@ def command(request: Request, job: Path) -> list[str]:
     return ["nix", "eval", "--json", *offline, "--no-update-lock-file", flake]
 
 
-def plan(request: Request) -> list[str]:
-    """Lists on standard error what `command` would build."""
-    assert request.drv is not None
-    return ["nix-store", "--realise", "--dry-run", request.drv]
+def plan(drv: str) -> list[str]:
+    """Lists on standard error what would be built and fetched for it."""
+    return ["nix-store", "--realise", "--dry-run", drv]
 
 
 def root(job: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -14,12 +15,20 @@ from hyperhive.flakes.jobs import Job, Jobs
 from hyperhive.flakes.logs import OnLine, follow
 from hyperhive.flakes.roots import Role, Roots
 from hyperhive.flakes.untrusted import Bundle, read_bundle, read_result
-from hyperhive.protocol.builds import Evaluation, Request, parse_built, parse_evaluation
+from hyperhive.protocol.builds import (
+    STORE_PATTERN,
+    Evaluation,
+    Request,
+    parse_built,
+    parse_evaluation,
+)
 from hyperhive.protocol.errors import BuildFailed, InvalidField, Unavailable
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+_STORE = re.compile(STORE_PATTERN)
 
 GRACE_SECONDS = 60.0
 """For a unit to start and to end, beyond the time of what it runs."""
@@ -80,12 +89,29 @@ class Nix:
         request = Request(
             verb="eval", agent=agent, seconds=self._eval_seconds, offline=self._offline
         )
-        async with self._job(job, request) as made:
-            await asyncio.to_thread(self._jobs.add_flake, made, self._flake, agent)
-            await export(made.flake / "agent")
-            found = _parsed(parse_evaluation, await self._run(made, request, on_line))
-            await self._keep_new(agent, found.drv)
-        return found
+        return await self._evaluate(job, request, "pending", export, on_line)
+
+    async def check(
+        self,
+        job: int,
+        agent: str,
+        export: Export,
+        running: str | None,
+        on_line: OnLine | None = None,
+    ) -> Evaluation:
+        """As `evaluate`, beside what is deployed: the derivation is kept as `proposed`.
+
+        Tells as well what the system consists of in place of `running`, a path that may be gone.
+        """
+        request = Request(
+            verb="eval",
+            agent=agent,
+            seconds=self._eval_seconds,
+            offline=self._offline,
+            compare=True,
+            running=_system(running),
+        )
+        return await self._evaluate(job, request, "proposed", export, on_line)
 
     async def build(self, job: int, agent: str, drv: str, on_line: OnLine | None = None) -> Bundle:
         """Realise exactly that derivation. The bundle is kept as the agent's `pending`.
@@ -97,7 +123,7 @@ class Nix:
         )
         async with self._job(job, request) as made:
             path = _parsed(parse_built, await self._run(made, request, on_line)).bundle
-            await self._keep_new(agent, path)
+            await self._keep_new(agent, "pending", path)
         return await asyncio.to_thread(read_bundle, path)
 
     async def keep(self, agent: str, role: Role, path: str) -> None:
@@ -112,8 +138,18 @@ class Nix:
         """Keep nothing of the agent in this role, or in any."""
         await asyncio.to_thread(self._roots.release, agent, role)
 
-    async def _keep_new(self, agent: str, path: str) -> None:
-        await self.keep(agent, "pending", path)
+    async def _evaluate(
+        self, job: int, request: Request, role: Role, export: Export, on_line: OnLine | None
+    ) -> Evaluation:
+        async with self._job(job, request) as made:
+            await asyncio.to_thread(self._jobs.add_flake, made, self._flake, request.agent)
+            await export(made.flake / "agent")
+            found = _parsed(parse_evaluation, await self._run(made, request, on_line))
+            await self._keep_new(request.agent, role, found.drv)
+        return found
+
+    async def _keep_new(self, agent: str, role: Role, path: str) -> None:
+        await self.keep(agent, role, path)
         # Nix itself holds it only until its program ends, a moment before.
         if not await asyncio.to_thread(os.path.lexists, path):
             raise BuildFailed("daemon", f"{path} was collected as garbage meanwhile; try again")
@@ -155,6 +191,12 @@ def _nobody(_: str) -> None:
 
 def _unit(verb: str, id: str) -> str:
     return f"hyperhive-{verb}@{id}.service"
+
+
+def _system(path: str | None) -> str | None:
+    """None for what cannot be one in the store."""
+    found = path is not None and _STORE.fullmatch(path) and not path.endswith(".drv")
+    return path if found else None
 
 
 def _result(job: Job, failure: Unavailable | None) -> dict[str, Any]:

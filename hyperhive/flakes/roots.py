@@ -12,7 +12,8 @@ from hyperhive.protocol.builds import STORE_PATTERN
 from hyperhive.protocol.errors import InvalidField, Unavailable
 from hyperhive.protocol.model import check_name
 
-Role = Literal["running", "previous", "pending"]
+Role = Literal["running", "previous", "pending", "proposed"]
+"""`pending` is what a deploy is at; `proposed` waits for a decision, and deploys leave it alone."""
 ROLES: tuple[Role, ...] = get_args(Role)
 
 _STORE = re.compile(STORE_PATTERN)

@@ -18,6 +18,10 @@ MAX_LOG = 8 * 2**20
 """Bytes of `log`; who writes more is ended."""
 MAX_ERROR = 64 * 1024
 """Bytes of an error's text."""
+MAX_PARTS = 200
+"""Names of a closure that are told; one more line says how many are not."""
+MAX_PART = 120
+"""Characters of such a name."""
 
 _HASH = r"[0-9abcdfghijklmnpqrsvwxyz]{32}"
 _NAME = r"[0-9A-Za-z+_?=-][0-9A-Za-z+._?=-]{0,206}"
@@ -35,6 +39,11 @@ StorePath = Annotated[
     Text(max=300, pattern=STORE_PATTERN, problem="must be a path in /nix/store"),
     Check(_not_drv),
 ]
+
+_PART = r"[0-9A-Za-z+._?=-]+…?|… and [0-9]+ more"
+Part = Annotated[str, Text(max=MAX_PART, pattern=_PART, problem="must be a name as in the store")]
+Parts = Annotated[tuple[Part, ...], Items(max=MAX_PARTS + 1)]
+Bytes = Annotated[int, Range(0, 2**53 - 1)]
 
 Verb = Literal["eval", "build"]
 Reason = Literal[
@@ -64,6 +73,25 @@ class Request:
     """Whether neither inputs nor binary caches may be fetched."""
     drv: Drv | None = None
     """What to build."""
+    compare: bool = False
+    """Whether to tell of an evaluation's system what it consists of."""
+    running: StorePath | None = None
+    """The system to compare it with, if any."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closure:
+    """What a system consists of in place of another, by name and version; sizes in bytes.
+
+    Where it is not `built` yet, `added` is what would be built or fetched.
+    """
+
+    built: bool
+    added: Parts = ()
+    removed: Parts = ()
+    size_before: Bytes | None = None
+    size_after: Bytes | None = None
+    download: Bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +104,8 @@ class Evaluation:
     system: StorePath
     """What its container would boot: as before, or not."""
     warnings: Annotated[tuple[Annotated[str, Text(min=0, max=4_000)], ...], Items(max=100)] = ()
+    closure: Closure | None = None
+    """None where it was not asked for, or Nix does not tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +126,10 @@ def parse_request(data: dict[str, Any]) -> Request:
     request = parse(Request, data, "request", camel_case=True)
     if (request.drv is None) != (request.verb == "eval"):
         raise InvalidField("request.drv", "belongs to a build, and to nothing else")
+    if request.compare and request.verb != "eval":
+        raise InvalidField("request.compare", "belongs to an evaluation, and to nothing else")
+    if request.running is not None and not request.compare:
+        raise InvalidField("request.running", "is there to be compared with, and for nothing else")
     return request
 
 

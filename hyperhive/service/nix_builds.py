@@ -6,13 +6,16 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from io import FileIO
 from pathlib import Path
 
 from hyperhive.flakes.git import Repositories
-from hyperhive.flakes.nix import Nix
+from hyperhive.flakes.nix import Export, Nix
 from hyperhive.flakes.untrusted import Bundle
-from hyperhive.hive.deploy_rows import Built
+from hyperhive.hive.change_rows import Closure
+from hyperhive.hive.deploy_rows import Built, Checked
+from hyperhive.protocol.builds import Evaluation
 from hyperhive.protocol.errors import BuildFailed, InvalidField, Unavailable
 
 MAX_LOG = 256 * 1024
@@ -29,12 +32,25 @@ class NixBuilds:
         self._logs = logs
         self.host = _digest(flake)
 
-    async def evaluate(self, deploy: int, agent: str, commit: str) -> Built:
-        async def export(directory: Path) -> None:
-            await self._repositories.export(agent, commit, directory)
+    async def check(self, approval: int, agent: str, commit: str, running: str | None) -> Checked:
+        export = self._export(agent, commit)
+        with self._log(approval) as log:
+            found = await self._nix.check(approval, agent, export, running, _writer(log))
+        closure = Closure(**asdict(found.closure)) if found.closure else None
+        return Checked(self._built(found), found.warnings, closure)
 
+    async def drop(self, agent: str) -> None:
+        await self._nix.release(agent, "proposed")
+
+    async def evaluate(self, deploy: int, agent: str, commit: str) -> Built:
+        export = self._export(agent, commit)
         with self._log(deploy) as log:
-            found = await self._nix.evaluate(deploy, agent, export, _writer(log))
+            return self._built(await self._nix.evaluate(deploy, agent, export, _writer(log)))
+
+    def _export(self, agent: str, commit: str) -> Export:
+        return lambda directory: self._repositories.export(agent, commit, directory)
+
+    def _built(self, found: Evaluation) -> Built:
         return Built(self.host, found.drv, found.system, found.settings)
 
     async def build(self, deploy: int, agent: str, built: Built) -> str:
@@ -51,24 +67,24 @@ class NixBuilds:
                 await self._nix.release(agent, role)
         await self._nix.release(agent, "pending")
 
-    async def log(self, deploy: int, offset: int) -> tuple[str, int]:
-        return await asyncio.to_thread(_part_of, self._path(deploy), offset)
+    async def log(self, number: int, offset: int) -> tuple[str, int]:
+        return await asyncio.to_thread(_part_of, self._path(number), offset)
 
     async def forget(self, agent: str) -> None:
         await self._nix.release(agent)
 
-    def _log(self, deploy: int) -> FileIO:
+    def _log(self, number: int) -> FileIO:
         try:
             self._logs.mkdir(mode=0o700, exist_ok=True)
             for old in sorted(self._logs.glob("*.log"), key=lambda p: int(p.stem))[:-KEPT_LOGS]:
                 old.unlink(missing_ok=True)
             # Without a buffer, or closing it would fail on a full disk.
-            return self._path(deploy).open("ab", buffering=0)
+            return self._path(number).open("ab", buffering=0)
         except (OSError, ValueError) as error:
             raise Unavailable(f"{self._logs} cannot be written to: {error}") from None
 
-    def _path(self, deploy: int) -> Path:
-        return self._logs / f"{deploy}.log"
+    def _path(self, number: int) -> Path:
+        return self._logs / f"{number}.log"
 
 
 def check_as_evaluated(bundle: Bundle, built: Built) -> None:

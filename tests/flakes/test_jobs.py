@@ -41,6 +41,7 @@ def test_what_is_asked_can_be_read_and_what_comes_of_it_written(jobs: Jobs, tmp_
         "agent": "alice",
         "seconds": 5,
         "offline": True,
+        "compare": False,
     }
     assert mode(job.path / "in/request.json") == 0o644
 

@@ -13,15 +13,17 @@ import pytest
 
 from hyperhive.flakes.nix import Nix, UnitRunner
 from hyperhive.nspawn.units import Units
+from hyperhive.protocol.builds import Closure
 from hyperhive.protocol.errors import BuildFailed, Conflict, InvalidField, Unavailable
 from tests.support.wait import wait_for
 
 HASH = "0123456789abcdfghijklmnpqrsvwxyz"
 DRV = f"/nix/store/{HASH}-alice-bundle.drv"
+SYSTEM = f"/nix/store/{HASH}-system"
 PROPOSAL = {
     "drv": DRV,
     "settings": {"model": "opus"},
-    "system": f"/nix/store/{HASH}-system",
+    "system": SYSTEM,
     "warnings": ["old"],
 }
 
@@ -94,9 +96,55 @@ async def test_an_evaluation(bench: Bench) -> None:
     found = await bench.nix.evaluate(3, "alice", bench.export, lines.append)
     assert (found.drv, found.settings.model, found.warnings) == (DRV, "opus", ("old",))
     assert lines == ["one", "two"]
-    assert bench.seen == {"verb": "eval", "agent": "alice", "seconds": 5, "offline": True}
+    asked = {"verb": "eval", "agent": "alice", "seconds": 5, "offline": True, "compare": False}
+    assert bench.seen == asked
     assert bench.runner.started == [("hyperhive-eval@3.service", 65)]
     assert await bench.nix.kept("alice", "pending") == DRV
+    assert bench.left() == []
+
+
+@pytest.mark.parametrize(
+    ("running", "asked"),
+    [
+        (SYSTEM, {"running": SYSTEM}),
+        (None, {}),
+        (DRV, {}),
+        ("/usr/lib/systemd", {}),
+        ("--option", {}),
+    ],
+)
+async def test_a_proposal_is_kept_beside_what_is_deployed(
+    bench: Bench, running: str | None, asked: dict[str, str]
+) -> None:
+    bench.answering({"ok": True, **PROPOSAL, "closure": {"built": False, "added": ["git-2.44.0"]}})
+    await bench.nix.keep("alice", "pending", SYSTEM)
+    found = await bench.nix.check(3, "alice", bench.export, running)
+    assert (found.drv, found.closure) == (DRV, Closure(built=False, added=("git-2.44.0",)))
+    assert {key: bench.seen[key] for key in bench.seen.keys() & {"compare", "running"}} == {
+        "compare": True,
+        **asked,
+    }
+    kept = [await bench.nix.kept("alice", role) for role in ("pending", "proposed")]
+    assert kept == [SYSTEM, DRV]
+
+
+async def test_two_are_evaluated_at_the_same_time(bench: Bench) -> None:
+    together = asyncio.Barrier(2)
+    bench.answering({"ok": True, **PROPOSAL})
+    answer = bench.runner.work
+
+    async def work(job: Path) -> None:
+        await together.wait()
+        await answer(job)
+
+    bench.runner.work = work
+    async with asyncio.timeout(20):
+        await asyncio.gather(
+            bench.nix.evaluate(3, "alice", bench.export),
+            bench.nix.check(4, "alice", bench.export, None),
+        )
+    kept = [await bench.nix.kept("alice", role) for role in ("pending", "proposed")]
+    assert kept == [DRV, DRV]
     assert bench.left() == []
 
 
@@ -130,6 +178,14 @@ async def test_the_reason_comes_with_the_text(bench: Bench) -> None:
         {"settings": {"modle": "x"}},
         {"settings": {"allowedBash": ["git*"]}},
         {"warnings": "text"},
+        {"closure": {}},
+        {"closure": {"built": True, "added": ["two words"]}},
+        {"closure": {"built": True, "removed": ["/nix/store/x"]}},
+        {"closure": {"built": True, "added": ["x"] * 202}},
+        {"closure": {"built": True, "added": ["x" * 121]}},
+        {"closure": {"built": True, "added": ["x\u202e"]}},
+        {"closure": {"built": True, "sizeAfter": -1}},
+        {"closure": {"built": True, "sizeAfter": 1.5}},
         {"more": 1},
         {"ok": "yes"},
         {"ok": False, "reason": "because", "error": ""},

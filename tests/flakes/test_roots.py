@@ -23,6 +23,7 @@ def test_one_path_for_each_role(roots: Roots, tmp_path: Path) -> None:
         "running": ONE,
         "previous": None,
         "pending": OTHER,
+        "proposed": None,
     }
     assert {path.name for path in tmp_path.iterdir()} == {"alice-running", "alice-pending"}
 
@@ -33,10 +34,10 @@ def test_what_is_released_is_gone_and_others_stay(roots: Roots) -> None:
             roots.keep(name, role, ONE)
     roots.release("alice", "pending")
     roots.release("alice", "pending")
-    assert [roots.kept("alice", role) for role in ROLES] == [ONE, ONE, None]
+    assert [roots.kept("alice", role) for role in ROLES] == [ONE, ONE, None, ONE]
     roots.release("alice", None)
-    assert [roots.kept("alice", role) for role in ROLES] == [None, None, None]
-    assert [roots.kept("alice-running", role) for role in ROLES] == [ONE, ONE, ONE]
+    assert [roots.kept("alice", role) for role in ROLES] == [None] * 4
+    assert [roots.kept("alice-running", role) for role in ROLES] == [ONE] * 4
 
 
 def test_a_crash_in_between_leaves_the_old_one_and_no_trouble(roots: Roots, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from hyperhive.flakes.git import Repositories
 from hyperhive.flakes.untrusted import Bundle
-from hyperhive.hive.deploy_rows import Built
+from hyperhive.hive.change_rows import Closure
+from hyperhive.hive.deploy_rows import Built, Checked
 from hyperhive.protocol.bundle import AgentSettings
 from hyperhive.protocol.errors import BuildFailed, InvalidField, Unavailable
 from hyperhive.service import nix_builds
@@ -60,6 +61,40 @@ async def test_an_evaluation_says_what_it_comes_to(
     assert (built.settings.model, built.system) == ("opus", PROPOSAL["system"])
     assert bench.seen["agent"] == "alice"
     assert await builds.log(7, 0) == ("evaluating\nwarning: old\n", 24)
+
+
+async def test_a_proposal_is_checked_and_kept_until_it_is_dropped(
+    bench: Bench, builds: NixBuilds, configs: GitConfigs
+) -> None:
+    commit = await configs.declare("alice", FIRST, None)
+    closure = {"built": True, "added": ["b-1"], "removed": ["a-1"], "sizeBefore": 5}
+    bench.answering({"ok": True, **PROPOSAL, "closure": closure}, "warning: old\n")
+    checked = await builds.check(7, "alice", commit, BUILT.system)
+    assert checked == Checked(
+        replace(BUILT, host=builds.host),
+        ("old",),
+        Closure(built=True, added=("b-1",), removed=("a-1",), size_before=5),
+    )
+    assert bench.seen["running"] == BUILT.system
+    for _ in range(2):
+        await builds.keep("alice", {"running": f"/nix/store/{HASH}-one"})
+        assert await bench.nix.kept("alice", "proposed") == DRV
+    bench.answering({"ok": False, "reason": "build", "error": "no"}, "building\n")
+    with pytest.raises(BuildFailed):
+        await builds.build(7, "alice", checked.built)
+    assert await builds.log(7, 0) == ("warning: old\nbuilding\n", 22)
+    for _ in range(2):
+        await builds.drop("alice")
+        assert await bench.nix.kept("alice", "proposed") is None
+        assert await bench.nix.kept("alice", "running") == f"/nix/store/{HASH}-one"
+
+
+async def test_of_what_a_system_consists_may_be_unknown(
+    bench: Bench, builds: NixBuilds, configs: GitConfigs
+) -> None:
+    commit = await configs.declare("alice", FIRST, None)
+    bench.answering({"ok": True, **PROPOSAL, "closure": None})
+    assert (await builds.check(7, "alice", commit, None)).closure is None
 
 
 async def test_a_log_is_of_both_and_read_on_in_whole_lines(
@@ -112,11 +147,12 @@ async def test_a_full_disk_costs_the_log_and_not_the_deploy(
 async def test_what_runs_and_what_ran_outlive_a_collection(bench: Bench, builds: NixBuilds) -> None:
     one, two = f"/nix/store/{HASH}-one", f"/nix/store/{HASH}-two"
     await bench.nix.keep("alice", "pending", two)
+    await bench.nix.keep("alice", "proposed", DRV)
     await builds.keep("alice", {"running": two, "previous": one})
     links = {link.name: os.readlink(link) for link in bench.roots.iterdir()}
-    assert links == {"alice-running": two, "alice-previous": one}
+    assert links == {"alice-running": two, "alice-previous": one, "alice-proposed": DRV}
     await builds.keep("alice", {"running": one})
-    assert os.listdir(bench.roots) == ["alice-running"]
+    assert sorted(os.listdir(bench.roots)) == ["alice-proposed", "alice-running"]
     for _ in range(2):
         await builds.forget("alice")
     assert os.listdir(bench.roots) == []

@@ -1,6 +1,7 @@
 """Where agents are built, without Nix: real git, and builds that go by what the files say.
 
-The first word of `agent.nix` decides: `throw WHY` does not evaluate, `broken WHY` does not build.
+The first word of `agent.nix` decides: `throw WHY` does not evaluate, `broken WHY` does not build,
+`old WHY` is warned of.
 Else its whole text stands for the system, and `declared.json` is the settings.
 """
 
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from hyperhive.flakes.git import Repositories
 from hyperhive.hive.clock import Clock
-from hyperhive.hive.deploy_rows import Built
+from hyperhive.hive.deploy_rows import Built, Checked
 from hyperhive.protocol.bundle import parse_settings
 from hyperhive.protocol.errors import BuildFailed
 from hyperhive.protocol.wire import loads_object
@@ -28,42 +29,60 @@ async def go_on(_: str) -> None:
 class FakeBuilds:
     """Keeps the promises of the port `Builds`; outlives the service, as the Nix store does.
 
-    `step` is awaited at the beginning of each evaluation and build, and may hold or fail it.
+    `step` is awaited at the beginning of each of these, and may hold or fail it. Of what systems
+    consist there is nothing to tell.
     """
 
     def __init__(self, repositories: Repositories, host: str = "host-1") -> None:
         self.host = host
         self.step: Callable[[str], Awaitable[None]] = go_on
-        """Called with `evaluate alice` or `build alice`."""
+        """Called with `check alice`, `evaluate alice` or `build alice`."""
         self.history: list[str] = []
-        """`evaluate alice` and `build alice`, as they were over."""
+        """The same, as they were over."""
         self.kept: dict[str, dict[str, str]] = {}
         """Bundles by agent and role."""
+        self.proposed: dict[str, str] = {}
+        """Derivations by agent that wait for a decision."""
         self.forgotten: list[str] = []
         self._repositories = repositories
         self._broken: dict[str, str] = {}
         self._logs: dict[int, bytes] = {}
 
+    async def check(self, approval: int, agent: str, commit: str, running: str | None) -> Checked:
+        built, warnings = await self._evaluate("check", approval, agent, commit)
+        self.proposed[agent] = built.drv
+        return Checked(built, warnings)
+
+    async def drop(self, agent: str) -> None:
+        self.proposed.pop(agent, None)
+
     async def evaluate(self, deploy: int, agent: str, commit: str) -> Built:
-        self._print(deploy, f"evaluating {agent}")
-        await self.step(f"evaluate {agent}")
+        return (await self._evaluate("evaluate", deploy, agent, commit))[0]
+
+    async def _evaluate(
+        self, verb: str, number: int, agent: str, commit: str
+    ) -> tuple[Built, tuple[str, ...]]:
+        self._print(number, f"evaluating {agent}")
+        await self.step(f"{verb} {agent}")
         with tempfile.TemporaryDirectory() as place:
             tree = Path(place) / "agent"
             await self._repositories.export(agent, commit, tree)
             found = [path for path in tree.rglob("*") if path.is_file()]
             files = {str(path.relative_to(tree)): path.read_bytes() for path in found}
-        self.history.append(f"evaluate {agent}")
+        self.history.append(f"{verb} {agent}")
         module = files[MODULE].decode()
         word, _, why = module.partition(" ")
         if word == "throw":
-            self._print(deploy, f"error: {why}")
+            self._print(number, f"error: {why}")
             raise BuildFailed("evaluation", f"error: {why}")
+        if word == "old":
+            self._print(number, f"warning: {why}")
         drv = f"/nix/store/{_digest(files, self.host)}-agent-{agent}.drv"
         if word == "broken":
             self._broken[drv] = why
         settings = parse_settings(loads_object(files.get(SETTINGS, b"{}")))
         system = f"/nix/store/{_digest({MODULE: files[MODULE]}, self.host)}-system"
-        return Built(self.host, drv, system, settings)
+        return Built(self.host, drv, system, settings), (why,) if word == "old" else ()
 
     async def build(self, deploy: int, agent: str, built: Built) -> str:
         drv = built.drv
@@ -80,14 +99,15 @@ class FakeBuilds:
 
     async def forget(self, agent: str) -> None:
         self.kept.pop(agent, None)
+        self.proposed.pop(agent, None)
         self.forgotten.append(agent)
 
-    async def log(self, deploy: int, offset: int) -> tuple[str, int]:
-        data = self._logs.get(deploy, b"")[offset:]
+    async def log(self, number: int, offset: int) -> tuple[str, int]:
+        data = self._logs.get(number, b"")[offset:]
         return data.decode(), offset + len(data)
 
-    def _print(self, deploy: int, line: str) -> None:
-        self._logs[deploy] = self._logs.get(deploy, b"") + f"{line}\n".encode()
+    def _print(self, number: int, line: str) -> None:
+        self._logs[number] = self._logs.get(number, b"") + f"{line}\n".encode()
 
 
 def open_fake_workshop(directory: Path, clock: Clock) -> tuple[GitConfigs, FakeBuilds]:
