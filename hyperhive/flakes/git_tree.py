@@ -25,25 +25,32 @@ _KINDS: dict[str, Kind] = {
     "120000": "link",
     "160000": "submodule",
 }
+_DIRECTORY = b"040000 tree "
 _LINE = re.compile(rb"([0-7]{6}) (?:blob|commit) ([0-9a-f]{40,64}) +([0-9]+|-)\t([^\0]+)", re.S)
+_GIT = re.compile(r"(\.git|git~[0-9]+)[ .]*([:\\].*)?", re.I)
+"""All that some file system takes for `.git`; characters that HFS ignores cannot be shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file of a tree; `size` is in bytes, `object` what git knows it by."""
+    """One file of a tree; `size` is in bytes, `object` what git knows it by, `mode` as it says."""
 
     path: str
     kind: Kind
     size: int
     object: str
+    mode: str
 
 
 def parse_listing(listing: bytes) -> tuple[Entry, ...]:
-    """Of `git ls-tree -r -z --long`. Raises TooLarge, InvalidField."""
+    """The files of `git ls-tree -r -t -z --long`. Raises TooLarge, InvalidField."""
     lines = listing.split(b"\0")[:-1]
-    if len(lines) > MAX_ENTRIES:
-        raise TooLarge(f"the tree has {len(lines)} files, more than {MAX_ENTRIES}")
-    entries = tuple(_entry(line) for line in lines)
+    files = [line for line in lines if not line.startswith(_DIRECTORY)]
+    if max(len(files), len(lines) - len(files)) > MAX_ENTRIES:
+        raise too_many()
+    for line in lines:
+        check_path(_path(line.partition(b"\t")[2]))
+    entries = tuple(_entry(line) for line in files)
     if (size := sum(entry.size for entry in entries)) > MAX_BYTES:
         raise TooLarge(f"the tree has {size} bytes, more than {MAX_BYTES}")
     return entries
@@ -54,14 +61,21 @@ def _entry(line: bytes) -> Entry:
     if match is None:
         raise InvalidField("tree", "git lists it in a way that is not known")
     mode, name, size, path = match.groups()
-    try:
-        text = path.decode()
-    except UnicodeDecodeError:
-        raise InvalidField("tree", f"a file's name is not UTF-8: {path[:100]!r}") from None
+    text = _path(path)
     if (kind := _KINDS.get(mode.decode())) is None:
         raise InvalidField(shown(text), f"has mode {mode.decode()}, which no file has")
-    check_path(text)
-    return Entry(text, kind, 0 if size == b"-" else int(size), name.decode())
+    return Entry(text, kind, 0 if size == b"-" else int(size), name.decode(), mode.decode())
+
+
+def _path(path: bytes) -> str:
+    try:
+        return path.decode()
+    except UnicodeDecodeError:
+        raise InvalidField("tree", f"a file's name is not UTF-8: {path[:100]!r}") from None
+
+
+def too_many() -> TooLarge:
+    return TooLarge(f"the tree has more than {MAX_ENTRIES} files, or as many directories")
 
 
 def check_path(path: str) -> None:
@@ -75,7 +89,7 @@ def check_path(path: str) -> None:
     if not path.isprintable():
         raise InvalidField(shown(path), "has a character in its name that cannot be shown")
     for part in parts:
-        if part in ("", ".", "..") or part.lower() == ".git":
+        if part in ("", ".", "..") or _GIT.fullmatch(part):
             raise InvalidField(shown(path), f"{part!r} is no name for a file")
 
 
@@ -107,6 +121,9 @@ def check_exportable(entries: Sequence[Entry]) -> None:
             raise InvalidField(
                 shown(entry.path), "is a submodule: put the files themselves into the repository"
             )
+    paths = [entry.path for entry in entries]
+    if len(set(paths)) < len(paths):
+        raise InvalidField("tree", "lists a file twice")
     if not any(e.path == "agent.nix" and e.kind in ("file", "program") for e in entries):
         raise InvalidField("agent.nix", "is missing: the agent's module has this name, at the top")
 

@@ -135,6 +135,7 @@ async def test_a_tag_names_one_commit_for_good(work: Work) -> None:
     "tag", ["", "main", "-d/1", "a/../1", "deployed/", "a/1;id", "a/1\n", "a/" + "1" * 30]
 )
 async def test_only_a_word_and_a_number_is_a_tag(work: Work, tag: str) -> None:
+    await work.repositories.create("alice")
     with pytest.raises(InvalidField, match="tag"):
         await work.repositories.tag("alice", tag, "1" * 40)
 
