@@ -160,9 +160,9 @@ def split_blobs(answer: bytes, entries: Sequence[Entry]) -> Iterator[bytes]:
     at = 0
     for entry in entries:
         end = answer.index(b"\n", at)
-        name, kind, size = answer[at:end].split(b" ")
+        name, kind, *size = answer[at:end].split(b" ")  # without a size it is missing
         if (name.decode(), kind) != (entry.object, b"blob"):
             raise InvalidField(shown(entry.path), "is not in the repository as it is listed")
-        at = end + 1 + int(size)
+        at = end + 1 + int(size[0])
         yield answer[end + 1 : at]
         at += 1

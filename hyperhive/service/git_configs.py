@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from hyperhive.flakes import diff
 from hyperhive.flakes.git import Repositories
 from hyperhive.flakes.git_objects import File
+from hyperhive.hive.change_rows import Changes
 from hyperhive.hive.clock import Clock
 from hyperhive.hive.config_ports import Mark
 from hyperhive.protocol.errors import Conflict
@@ -80,3 +82,7 @@ class GitConfigs:
 
     async def remove(self, agent: str) -> None:
         await self._repositories.remove(agent)
+
+    async def changes(self, agent: str, base: str | None, commit: str, *, whole: bool) -> Changes:
+        repository = self._repositories.existing(agent)
+        return await diff.changes(repository, base, commit, diff.WHOLE if whole else diff.AT_ONCE)
