@@ -12,9 +12,16 @@ from typing import Any
 import pytest
 
 from hyperhive.flakes import job as program
+from hyperhive.flakes import job_closure
 from hyperhive.flakes.jobs import Job, Jobs
-from hyperhive.protocol.builds import MAX_LOG, Request, parse_built, parse_evaluation
-from hyperhive.protocol.errors import BuildFailed
+from hyperhive.protocol.builds import (
+    MAX_LOG,
+    Closure,
+    Request,
+    parse_built,
+    parse_evaluation,
+)
+from hyperhive.protocol.errors import BuildFailed, InvalidField
 from tests.support.wait import wait_until
 
 HASH = "0123456789abcdfghijklmnpqrsvwxyz"
@@ -61,6 +68,40 @@ async def test_an_evaluation(bench: Bench) -> None:
     found = parse_evaluation(await program.answer(job.path))
     assert (found.drv, found.settings.model, found.warnings) == (DRV, "opus", ("old",))
     assert (job.out / "log").read_text() == "warning: old\n"
+
+
+async def test_a_proposal_is_compared_with_what_runs(bench: Bench) -> None:
+    """With the options of the evaluation, and nothing of it in the log."""
+    queries = """case "$*" in
+        *--requisites*) echo $3; echo "$NIX_CONFIG" >&2 ;;
+        *--size*) echo 5 ;;
+        eval*) %s ;;
+    esac"""
+    bench.nix(queries % SAYS.format(json.dumps(PROPOSAL)))
+    job = bench.job(compare=True, running=f"/nix/store/{HASH}-older")
+    assert parse_evaluation(await program.answer(job.path)).closure == Closure(
+        built=True, added=("system",), removed=("older",), size_before=5, size_after=5
+    )
+    assert (job.out / "log").read_text() == "warning: old\n"
+
+
+@pytest.mark.parametrize("store", ["exit 1", "kill -9 $$", "echo nonsense", "yes", "sleep 100"])
+async def test_a_proposal_that_cannot_be_compared_is_none_the_worse(
+    bench: Bench, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_closure, "SECONDS", 1 if store == "sleep 100" else 20)
+    says = SAYS.format(json.dumps(PROPOSAL))
+    bench.nix(f'[ "${{0##*/}}" = nix ] || {{ {store}; }} && {{ {says}; }}')
+    found = parse_evaluation(await program.answer(bench.job(compare=True).path))
+    assert (found.drv, found.warnings, found.closure) == (DRV, ("old",), None)
+
+
+async def test_nothing_is_compared_that_is_no_system(bench: Bench) -> None:
+    bench.nix(SAYS.format(json.dumps({**PROPOSAL, "system": "--option"})) + '; echo "$*" >&2')
+    job = bench.job(compare=True)
+    with pytest.raises(InvalidField, match=r"result\.system"):
+        parse_evaluation(await program.answer(job.path))
+    assert "--query" not in (job.out / "log").read_text()
 
 
 async def test_a_build_is_what_its_root_points_to(bench: Bench) -> None:
@@ -176,7 +217,15 @@ async def test_no_nix(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "request_", ["", "[]", '{"verb": "eval"}', '{"verb":"build","agent":"a","seconds":5}']
+    "request_",
+    [
+        "",
+        "[]",
+        '{"verb": "eval"}',
+        '{"verb":"build","agent":"a","seconds":5}',
+        f'{{"verb":"build","agent":"a","seconds":5,"drv":"{DRV}","compare":true}}',
+        f'{{"verb":"eval","agent":"a","seconds":5,"running":"{BUNDLE}"}}',
+    ],
 )
 async def test_what_is_not_asked_as_it_should_be(bench: Bench, request_: str) -> None:
     job = bench.job()
