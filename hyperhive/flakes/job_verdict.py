@@ -21,7 +21,11 @@ _ERRORS = re.compile(r"^\s*(?:error:|terminate called).*$", re.MULTILINE)
 _TRACED = re.compile(r"/nix/store/[0-9a-z]{32}-source/")
 _AGENT = re.compile(r"/nix/store/[0-9a-z]{32}-source/agent/")
 _BLOCK = re.compile(r"^(?=\s*(?:…|error:))", re.MULTILINE)
-_WARNING = re.compile(r"^(?:evaluation )?warning: (.+)$", re.MULTILINE)
+# Of the configuration's own, the first is of Nix before 2.23, the second of those after. What a
+# daemon says of our options is not the agent's doing.
+_WARNING = re.compile(
+    r"^(?:trace: |evaluation )?warning: (?!(?i:ignoring) the client-specified )(.+)$", re.MULTILINE
+)
 _HEAD, _TAIL = 12_000, 12_000
 """Characters of an error that are shown: its begin and its end say what is wrong."""
 _LAST = 30

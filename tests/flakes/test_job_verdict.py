@@ -117,4 +117,7 @@ def test_the_last_lines() -> None:
 def test_warnings_come_once_each() -> None:
     said = f"warning: a\nx warning: no\nevaluation warning: {SOURCE}/agent/b.nix: c\nwarning: a\n"
     assert job_verdict.warnings(said) == ["a", "b.nix: c"]
+    assert job_verdict.warnings("trace: warning: a\ntrace: a\nerror: warning: a\n") == ["a"]
+    ours = "warning: ignoring the client-specified setting 'restrict-eval', because it is"
+    assert job_verdict.warnings(f"{ours} a restricted one\nwarning: a\n") == ["a"]
     assert len(job_verdict.warnings("".join(f"warning: {n}\n" for n in range(1_000)))) == 100
