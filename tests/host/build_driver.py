@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from contextlib import AsyncExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,23 @@ class Driver:
         settings = settings_json(found.settings)
         return {"drv": found.drv, "system": found.system, "settings": settings}
 
+    async def check(
+        self, number: int, name: str, commit: str, running: str | None
+    ) -> dict[str, Any]:
+        async def export(directory: Path) -> None:
+            await self._repositories.export(name, commit, directory)
+
+        found = await self._nix.check(number, name, export, running, self._line)
+        closure = asdict(found.closure) if found.closure else None
+        told = {"drv": found.drv, "system": found.system, "warnings": found.warnings}
+        return {**told, "closure": closure}
+
+    async def both(self, name: str, proposed: str, deployed: str) -> dict[str, Any]:
+        """A proposal is checked while a deploy evaluates."""
+        check = self.check(3, name, proposed, None)
+        one, other = await asyncio.gather(check, self.evaluate(4, name, deployed))
+        return {"proposed": one, "pending": other}
+
     async def build(self, number: int, name: str, drv: str) -> dict[str, Any]:
         bundle = await self._nix.build(number, name, drv, self._line)
         settings = settings_json(bundle.settings)
@@ -78,8 +96,11 @@ class Driver:
     async def keep(self, name: str, role: Any, path: str) -> None:
         await self._nix.keep(name, role, path)
 
-    async def release(self, name: str) -> None:
-        await self._nix.release(name)
+    async def kept(self, name: str, role: Any) -> str | None:
+        return await self._nix.kept(name, role)
+
+    async def release(self, name: str, role: Any = None) -> None:
+        await self._nix.release(name, role)
 
     async def left(self) -> list[str]:
         return os.listdir(JOBS)

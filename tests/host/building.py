@@ -79,6 +79,12 @@ class Builder:
         found: dict[str, Any] = self.call("evaluate", 1, "alice", commit)
         return found
 
+    def check(self, module: str, running: str | None) -> dict[str, Any]:
+        """Of a proposal, in place of a system."""
+        commit = self.call("commit", "alice", {"agent.nix": module})
+        found: dict[str, Any] = self.call("check", 3, "alice", commit, running)
+        return found
+
     def build(self, module: str) -> dict[str, Any]:
         found: dict[str, Any] = self.call("build", 2, "alice", self.evaluate(module)["drv"])
         return found
