@@ -33,7 +33,7 @@ class Limits:
 
 
 AT_ONCE = Limits(files=100, lines=3_000, characters=2_000)
-WHOLE = Limits(files=2 * git_tree.MAX_ENTRIES, lines=400_000, characters=git_tree.MAX_BYTES)
+WHOLE = Limits(files=2 * git_tree.MAX_ENTRIES, lines=200_000, characters=git_tree.MAX_BYTES)
 """More lines would take a service's memory; they are counted as hidden even so."""
 
 
@@ -63,8 +63,8 @@ def _by_path(entries: Sequence[Entry]) -> dict[str, Entry]:
 
 async def _renames(repository: Path, base: str, commit: str) -> dict[str, str]:
     """Where files come from. Only what is shown beside what depends on it."""
-    shape = ["-r", "-z", "--raw", "-M", f"-l{_RENAME_LIMIT}", "--no-commit-id"]
-    answer = await git(repository, "diff-tree", *shape, base, commit, "--")
+    shape = ["-r", "-z", "--raw", "-M", "--no-rename-empty", f"-l{_RENAME_LIMIT}"]
+    answer = await git(repository, "diff-tree", "--no-commit-id", *shape, base, commit, "--")
     found, fields = {}, iter(answer.decode(errors="replace").split("\0")[:-1])
     for status in fields:
         path = next(fields)
@@ -180,8 +180,6 @@ def _kind(old: Entry | None, new: Entry | None) -> ChangeKind:
 def _lines(spans: Sequence[Span], both: Pair, most: int) -> Iterator[Line]:
     old, new, escaped = both.old.lines, both.new.lines, both.escaped
     for span in spans:
-        if most <= 0:
-            return
         if span.kind == "gap":
             yield Line("gap", f"{span.count} unchanged lines", span.old + 1, span.new + 1)
             continue
@@ -191,6 +189,8 @@ def _lines(spans: Sequence[Span], both: Pair, most: int) -> Iterator[Line]:
             at_old = None if span.kind == "added" else i + 1
             at_new = None if span.kind == "removed" else j + 1
             yield Line(span.kind, text, at_old, at_new)
+        if span.count > most:
+            return
         most -= span.count
 
 
