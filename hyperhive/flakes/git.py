@@ -186,6 +186,8 @@ def _rename(new: Path, path: Path) -> None:
 
 def _remove(path: Path, old: Path) -> None:
     """Renamed first: it is there whole, or not at all."""
+    for held in (".incoming", ".incoming.new"):
+        shutil.rmtree(path.with_suffix(held), ignore_errors=True)
     if path.exists():
         shutil.rmtree(old, ignore_errors=True)
         os.rename(path, old)

@@ -1,4 +1,4 @@
-"""Removes what git leaves when it is killed: locks, and halves of objects and repositories."""
+"""Removes what git leaves when it is killed: locks, and halves of objects, packs, repositories."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 
 HALF = (".new", ".old")
 """Ends of the names of repositories that are being made or removed."""
+HELD = ".incoming"
+"""What was received for one is kept as long as the repository is."""
 
 
 def remove(directory: Path) -> None:
@@ -16,7 +18,7 @@ def remove(directory: Path) -> None:
     if not directory.is_dir():
         return
     for path in directory.iterdir():
-        if path.suffix in HALF:
+        if path.suffix in HALF or (path.suffix == HELD and not path.with_suffix(".git").is_dir()):
             shutil.rmtree(path, ignore_errors=True)
         elif path.suffix == ".git":
             for leftover in list(_leftovers(path)):
@@ -29,3 +31,6 @@ def _leftovers(repository: Path) -> Iterator[Path]:
     yield from repository.glob("*.lock")
     yield from repository.glob("refs/**/*.lock")
     yield from repository.glob("objects/**/tmp_*")
+    for pack in repository.glob("objects/pack/pack-*.pack"):
+        if not pack.with_suffix(".idx").exists():
+            yield pack

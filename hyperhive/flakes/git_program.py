@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,18 +14,28 @@ SECONDS = 30.0
 """For one command; the repositories are small."""
 OUTPUT_MAX = 8 * 2**20
 _ERRORS_MAX = 64 * 1024
+_LIMITS = {
+    resource.RLIMIT_AS: 2**30,
+    resource.RLIMIT_CORE: 0,
+    resource.RLIMIT_CPU: int(SECONDS),
+    resource.RLIMIT_FSIZE: 256 * 2**20,
+}
 
 _CONFIG = {
     "core.attributesFile": "/dev/null",
     "core.fsmonitor": "false",
     "core.fsync": "all",  # a ref that a power cut leaves must not name what it has not
     "core.hooksPath": "/dev/null",
+    "core.packedGitLimit": "256m",  # which, mapped, counts as memory
+    "core.packedGitWindowSize": "32m",
     "core.protectHFS": "true",
     "core.protectNTFS": "true",
     "fetch.recurseSubmodules": "false",
     "gc.auto": "0",
     "log.showSignature": "false",
     "maintenance.auto": "false",
+    "pack.threads": "1",
+    "pack.windowMemory": "64m",
     "protocol.allow": "never",
     "transfer.fsckObjects": "true",
 }
@@ -65,7 +76,13 @@ async def git(
     argv = _command(repository, arguments)
     environment = {**_ENVIRONMENT, "PATH": os.environ.get("PATH", os.defpath), **(also or {})}
     status = await run(
-        argv, environment=environment, seconds=SECONDS, output=output, errors=errors, given=given
+        argv,
+        environment=environment,
+        seconds=SECONDS,
+        output=output,
+        errors=errors,
+        given=given,
+        limits=_LIMITS,
     )
     if status != 0:
         said = errors.data.decode(errors="replace").strip().removeprefix("fatal: ")

@@ -93,8 +93,8 @@ def check_path(path: str) -> None:
             raise InvalidField(shown(path), f"{part!r} is no name for a file")
 
 
-def shown(path: str) -> str:
-    return path[:100].encode("unicode_escape").decode()
+def shown(path: str, limit: int = 100) -> str:
+    return path[:limit].encode("unicode_escape").decode()
 
 
 def check_link(path: str, target: bytes) -> str:

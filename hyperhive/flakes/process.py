@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -50,13 +51,17 @@ async def run(
     errors: Sink,
     given: bytes = b"",
     directory: Path | None = None,
+    limits: Mapping[int, int] | None = None,
 ) -> int:
     """Returns its exit status, or the negative number of the signal that ended it.
 
     It is a process group of its own, which is killed whole after `seconds`, when a sink raises,
-    and when this call is cancelled. Raises TookTooLong; Unavailable where it cannot be started.
+    and when this call is cancelled. `limits` are those of getrlimit(2).
+
+    Raises TookTooLong; Unavailable where it cannot be started.
     """
     process = _start(argv, environment, directory, given)
+    _limit(process.pid, limits or {})
     assert process.stdout is not None
     assert process.stderr is not None
     pumps = [
@@ -106,6 +111,15 @@ def _start(
             )
         except OSError as error:
             raise Unavailable(f"{argv[0]} cannot be started: {error.strerror}") from None
+
+
+def _limit(pid: int, limits: Mapping[int, int]) -> None:
+    """From outside, as nothing of ours may run between fork and exec where there are threads."""
+    with suppress(ProcessLookupError):  # it is over
+        for kind, limit in limits.items():
+            hard = resource.prlimit(pid, kind)[1]
+            most = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+            resource.prlimit(pid, kind, (most, most))
 
 
 def _watch(pid: int) -> asyncio.Event:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from hyperhive.flakes import diff
+from hyperhive.flakes import diff, git_log, git_packs, git_refs
 from hyperhive.flakes.git import Repositories
 from hyperhive.flakes.git_objects import File
-from hyperhive.hive.change_rows import Changes
+from hyperhive.flakes.quarantine import Quarantine
+from hyperhive.hive.change_rows import Changes, CommitInfo, Refs
 from hyperhive.hive.clock import Clock
 from hyperhive.hive.config_ports import Mark
-from hyperhive.protocol.errors import Conflict
+from hyperhive.protocol.errors import Conflict, NotFound
 
 AUTHOR = "hyperhive"
 MAX_FILE = 8 * 2**20
+MAX_TAGS = 500
+"""That clones are told of."""
+MAX_AUTHOR, MAX_MESSAGE = 100, 4096
+"""Characters that are shown of each."""
+_TAGS = "refs/tags/"
+_WORDS = ("proposal", "approved", "building", "deployed", "failed", "denied")
+_LAST_SECOND = 253_402_300_799
+"""Of the year 9999, the last that dates can be written in."""
 
 
 class GitConfigs:
@@ -22,6 +31,7 @@ class GitConfigs:
 
     def __init__(self, repositories: Repositories, clock: Clock) -> None:
         self._repositories = repositories
+        self._quarantine = Quarantine(repositories)
         self._clock = clock
 
     async def head(self, agent: str) -> str | None:
@@ -83,6 +93,65 @@ class GitConfigs:
     async def remove(self, agent: str) -> None:
         await self._repositories.remove(agent)
 
+    # --- as it is proposed ---
+
+    async def refs(self, agent: str) -> Refs:
+        if not await self._repositories.exists(agent):
+            return Refs(None, {})
+        refs = await self._repositories.refs(agent)
+        tags = {ref.removeprefix(_TAGS): commit for ref, commit in refs.items() if _is_told(ref)}
+        newest = sorted(tags, key=lambda tag: int(tag.partition("/")[2]), reverse=True)[:MAX_TAGS]
+        return Refs(refs.get(git_refs.MAIN), {tag: tags[tag] for tag in newest})
+
+    async def pack(self, agent: str, want: Sequence[str], have: Sequence[str]) -> bytes:
+        return await git_packs.pack(self._repositories.existing(agent), want, have)
+
+    async def receive(self, agent: str, commit: str, pack: bytes) -> None:
+        await self._quarantine.receive(agent, commit, pack)
+
+    async def holds(self, agent: str, commit: str) -> bool:
+        return await self._quarantine.has(agent, commit)
+
+    async def pin(self, agent: str, number: int, commit: str) -> str:
+        return await self._quarantine.pin(agent, f"proposal/{number}", commit)
+
+    async def tree(self, agent: str, commit: str) -> str:
+        return await git_refs.resolve(await self._quarantine.where(agent, commit), commit, "tree")
+
+    async def contains(self, agent: str, commit: str, earlier: str) -> bool:
+        """An `earlier` one that is not there at all is in none. Raises NotFound for `commit`."""
+        repository = await self._quarantine.where(agent, commit)
+        await git_refs.resolve(repository, commit)
+        try:
+            await git_refs.resolve(repository, earlier)
+        except NotFound:
+            return False
+        return await git_refs.contains(repository, commit, earlier)
+
+    async def history(
+        self, agent: str, commit: str, base: str | None, limit: int
+    ) -> tuple[CommitInfo, ...]:
+        repository = await self._quarantine.where(agent, commit)
+        commits = await git_log.log(repository, limit, commit, base)
+        return tuple(_info(commit) for commit in commits)
+
     async def changes(self, agent: str, base: str | None, commit: str, *, whole: bool) -> Changes:
         repository = self._repositories.existing(agent)
         return await diff.changes(repository, base, commit, diff.WHOLE if whole else diff.AT_ONCE)
+
+
+def _is_told(ref: str) -> bool:
+    word, _, number = ref.removeprefix(_TAGS).partition("/")
+    return ref.startswith(_TAGS) and word in _WORDS and number.isdecimal()
+
+
+def _info(commit: git_log.Commit) -> CommitInfo:
+    at = min(commit.at, _LAST_SECOND)
+    author = _clipped(commit.author, MAX_AUTHOR)
+    return CommitInfo(commit.id, author, at, _clipped(commit.message, MAX_MESSAGE))
+
+
+def _clipped(text: str, limit: int) -> str:
+    """With a word about what is left out."""
+    left = len(text) - limit
+    return text if left <= 0 else f"{text[:limit]} [{left} more characters]"
