@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from hyperhive.gateway.body import read_body
+from hyperhive.gateway.config_repos import ConfigRepos
 from hyperhive.gateway.egress import EgressProxy
 from hyperhive.gateway.limits import Limits
 from hyperhive.gateway.line import Line
@@ -33,6 +34,7 @@ class AgentApp:
         verbs: Verbs,
         model: ModelGateway,
         egress: EgressProxy,
+        configs: ConfigRepos,
         bucket: TokenBucket,
         limits: Limits,
     ) -> None:
@@ -41,6 +43,7 @@ class AgentApp:
         self._verbs = verbs
         self._model = model
         self._egress = egress
+        self._configs = configs
         self._bucket = bucket
         self._model_bucket = TokenBucket(limits.requests_per_second, limits.burst)
         self._limits = limits
@@ -58,6 +61,7 @@ class AgentApp:
         app.router.add_get("/v1/link", self._link, allow_head=False)
         app.router.add_post("/v1/messages", self._messages)
         app.router.add_post("/v1/messages/count_tokens", self._messages)
+        self._configs.add_to(app.router)
         app.router.add_post("/v1/{verb}", self._call)
         app.router.add_head("/", self._probe)
         app.router.add_head("/api/hello", self._probe)

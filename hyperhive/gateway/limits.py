@@ -63,3 +63,15 @@ class EgressLimits:
     connect_seconds: float = 10.0
     idle_seconds: float = 900.0
     """Without a byte in either direction."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigLimits:
+    """Of the way to the configurations."""
+
+    transfers: int = 2
+    """Packs of all agents together that are in memory at the same time, of one agent one."""
+    wait_seconds: float = 20.0
+    """Until there is room for one more."""
+    body_seconds: float = 60.0
+    write_seconds: float = 60.0

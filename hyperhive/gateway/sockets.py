@@ -11,9 +11,10 @@ from typing import Any
 
 from hyperhive.gateway.app import AgentApp
 from hyperhive.gateway.caller import Caller
+from hyperhive.gateway.config_repos import ConfigRepos, Transfers
 from hyperhive.gateway.door import Door
 from hyperhive.gateway.egress import EgressProxy
-from hyperhive.gateway.limits import Limits
+from hyperhive.gateway.limits import ConfigLimits, Limits
 from hyperhive.gateway.line import Line
 from hyperhive.gateway.listener import remove
 from hyperhive.gateway.model import ModelGateway
@@ -45,6 +46,7 @@ class Gateway:
         model: ModelGateway,
         egress: EgressProxy,
         limits: Limits | None = None,
+        config_limits: ConfigLimits | None = None,
     ) -> None:
         self._hive = hive
         self._directory = directory
@@ -53,6 +55,8 @@ class Gateway:
         self._model = model
         self._egress = egress
         self._limits = limits or Limits()
+        self._config_limits = config_limits or ConfigLimits()
+        self._transfers = Transfers(self._config_limits)
         self._doors: dict[str, Door] = {}
         self._names: dict[int, str] = {}
         self._changing = asyncio.Lock()
@@ -116,7 +120,9 @@ class Gateway:
         caller = Caller(agent.id, agent.name)
         bucket = TokenBucket(self._limits.requests_per_second, self._limits.burst)
         line = Line(caller, self._hive, self._verbs, bucket, self._limits)
-        app = AgentApp(line, self._verbs, self._model, self._egress, bucket, self._limits)
+        configs = ConfigRepos(self._hive, caller, bucket, self._transfers, self._config_limits)
+        sides = self._verbs, self._model, self._egress, configs
+        app = AgentApp(line, *sides, bucket, self._limits)
         return Door(line, app, self._peer_allowed, self._limits)
 
     # --- hints ---

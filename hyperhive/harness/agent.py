@@ -33,6 +33,7 @@ class Agent:
     ) -> None:
         self._name = welcome.agent
         self._role = welcome.role
+        self._capabilities = welcome.capabilities
         self._places = places
         self._settings = settings
         self._environments = {
@@ -101,7 +102,9 @@ class Agent:
         return replace(
             self._session.options,
             environment=self._environments[bool(settings.egress.allow)],
-            prompt=system_prompt(self._name, self._role, settings, self._places),
+            prompt=system_prompt(
+                self._name, self._role, settings, self._places, self._capabilities
+            ),
             tools=settings.allowed_tools,
             fallback_model=fallback,
             extra_servers=settings.extra_mcp_servers,

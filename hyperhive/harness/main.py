@@ -89,11 +89,13 @@ def run(**options: Any) -> None:
 
 @main.command()
 @_socket
-def mcp(socket: Path) -> None:
+@_directory("workspace", "Where the agent works.")
+def mcp(socket: Path, workspace: Path) -> None:
     """Serve the agent's tools over stdio, for any MCP client."""
     stdio = importlib.import_module("hyperhive.harness.stdio")
+    options = Options(socket=socket, workspace=workspace)
     with _told_in_one_line():
-        asyncio.run(stdio.serve(socket))
+        asyncio.run(stdio.serve(options.socket, options.clones))
 
 
 @main.group(hidden=True)

@@ -22,3 +22,8 @@ class Options:
     turn_limit: float = 6 * 3600.0
     poll: float = 30.0
     """Between questions to the host for mail that no push has announced."""
+
+    @property
+    def clones(self) -> Path:
+        """Of configurations, where the agent may propose changes of them."""
+        return self.workspace / "agents"

@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import aiohttp
-
+from hyperhive.harness.host_http import HostHttp
 from hyperhive.harness.requests import complete
-from hyperhive.protocol.errors import InvalidFrame, TooLarge, Unavailable, from_json
+from hyperhive.protocol.errors import TooLarge
 from hyperhive.protocol.verbs import VERBS
-from hyperhive.protocol.wire import MAX_DOCUMENT, dumps, loads, loads_object
+from hyperhive.protocol.wire import MAX_DOCUMENT, dumps, loads
 
 MAX_ANSWER = 16 * 1024 * 1024
 PATIENCE = 30.0
 """Seconds a call waits for a host that is away, and for an answer beyond the wait it asked for."""
-PAUSE = 0.2
 
 
 class PostCaller:
     """Calls verbs on the socket. What `recv` returned is acknowledged by the next `recv`."""
 
     def __init__(self, socket: Path, patience: float = PATIENCE) -> None:
-        self._socket = socket
+        self._http = HostHttp(socket)
         self._patience = patience
         self._instance = str(uuid.uuid4())
         self._handled: list[int] = []
 
     async def __aenter__(self) -> PostCaller:
-        connector = aiohttp.UnixConnector(path=str(self._socket))
-        headers = {"Content-Type": "application/json"}
-        self._session = aiohttp.ClientSession(connector=connector, headers=headers)
+        await self._http.__aenter__()
         return self
 
     async def __aexit__(
@@ -43,7 +38,7 @@ class PostCaller:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._session.close()
+        await self._http.__aexit__(kind, error, trace)
 
     def fill_in(self) -> Mapping[str, object]:
         return {
@@ -59,24 +54,12 @@ class PostCaller:
             raise TooLarge(f"{verb}: more than {MAX_DOCUMENT} bytes")
         wait = args.get("wait_seconds")
         patience = self._patience + (wait if isinstance(wait, (int, float)) else 0)
-        try:
-            async with asyncio.timeout(patience):
-                result = await self._post_until_answered(verb, body)
-        except TimeoutError:
-            raise Unavailable(f"{verb}: no answer from the host within {patience:g} s") from None
+        # A host that restarts answers late or twice; the key makes repeating harmless.
+        answer = await self._http.ask("POST", f"/v1/{verb}", patience, body=body)
+        result = loads(answer, limit=MAX_ANSWER)
         if verb == "recv":
             self._handled = _deliveries(result)
         return result
-
-    async def _post_until_answered(self, verb: str, body: bytes) -> Any:
-        """A host that restarts refuses or breaks connections; the key makes repeating harmless."""
-        while True:
-            try:
-                async with self._session.post(f"http://hive/v1/{verb}", data=body) as response:
-                    answer = await response.read()
-                    return _result(response.status, answer)
-            except (aiohttp.ClientError, OSError):
-                await asyncio.sleep(PAUSE)
 
 
 async def call_once(socket: Path, verb: str, arguments: Mapping[str, object]) -> Any:
@@ -89,13 +72,3 @@ async def call_once(socket: Path, verb: str, arguments: Mapping[str, object]) ->
 def _deliveries(messages: object) -> list[int]:
     listed = messages if isinstance(messages, list) else []
     return [m["delivery"] for m in listed if isinstance(m, dict) and "delivery" in m]
-
-
-def _result(status: int, answer: bytes) -> Any:
-    if status == 200:
-        return loads(answer, limit=MAX_ANSWER)
-    try:
-        error = loads_object(answer)
-    except InvalidFrame:
-        raise Unavailable(f"the host answered with status {status}") from None
-    raise from_json(error.get("error", error))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from hyperhive.protocol.bundle import AgentSettings
 from hyperhive.protocol.model import Role
+from hyperhive.protocol.verbs import may_propose
 
 _COMMON = """\
 You are one agent of a swarm that a person, the operator, runs with hyperhive.
@@ -41,11 +43,26 @@ You are the manager
   arrives as a message; `list_agents` shows who is there.
 - Hand out work with `send`: say what is wanted, how to know that it is done, and that the result is
   to be sent to you. Check a result before you report it.
+- What an agent is (its packages, tools, allowed commands, model, limits) is its configuration, a
+  git repository: {clones}/NAME is your clone of it. To change an agent, edit `agent.nix` there,
+  `git commit`, and call `request_apply_commit`; the operator sees the difference and decides. The
+  outcome arrives as `approval_resolved`, then `rebuilt` or `rolled_back`, with `sha` and `tag`:
+  `git show denied/7` has the reason. `stale base` means that another commit runs by now:
+  `git rebase applied/main`, and ask again. `request_spawn` takes a first `agent.nix` as `module`.
+- Before you propose what another agent wishes for, check it: are the packages genuine, is there
+  something smaller, how much could break? Where that stays unclear, ask the operator.
 - `start`, `kill` (stop) and `restart` an agent when needed; `get_logs` shows what it printed;
   `request_destroy` asks the operator to remove it.
 - An agent of which you are told `needs_update` was built against another hyperhive: `update` builds
   it anew and restarts it, at a moment that suits. `rolled_back` says that it did not come up and
   runs as before.
+"""
+
+_PROPOSER = """
+Your configuration
+- {clones}/{name} is a clone of it. To change it, edit `agent.nix` there, `git commit`, and call
+  `request_apply_commit`: the operator decides, and the outcome arrives as a message. When that says
+  `stale base`, `git rebase applied/main` and ask again.
 """
 
 
@@ -55,16 +72,25 @@ class Places:
 
     workspace: str = "/workspace"
     notes: str = "/state/notes.md"
+    clones: str = "/workspace/agents"
 
 
-def system_prompt(name: str, role: Role, settings: AgentSettings, places: Places) -> str:
+def system_prompt(
+    name: str,
+    role: Role,
+    settings: AgentSettings,
+    places: Places,
+    capabilities: Collection[str] = (),
+) -> str:
     """The whole prompt; what the agent's own configuration adds stands last."""
     parts = [
         f"hyperhive agent: {name}, role: {role}\n",
         _COMMON.format(bash=_bash(settings), workspace=places.workspace, notes=places.notes),
     ]
     if role == "manager":
-        parts.append(_MANAGER)
+        parts.append(_MANAGER.format(clones=places.clones))
+    elif may_propose(capabilities):
+        parts.append(_PROPOSER.format(clones=places.clones, name=name))
     if settings.prompt:
         parts.append(f"\nYour role\n{_IDENTITY_LINE.sub('> ', settings.prompt)}\n")
     return "".join(parts)

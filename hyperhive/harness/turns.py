@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import uuid
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 
 from hyperhive.harness.agent import Agent
@@ -29,13 +30,24 @@ FLUSH_SECONDS = 1.0
 
 
 class TurnLoop:
-    """One turn after the other; never asks a model for something to do."""
+    """One turn after the other; never asks a model for something to do.
 
-    def __init__(self, link: Link, orders: Orders, agent: Agent, options: Options) -> None:
+    `prepare` comes before each; it never raises, and is bounded in time.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        orders: Orders,
+        agent: Agent,
+        options: Options,
+        prepare: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._link = link
         self._orders = orders
         self._agent = agent
         self._options = options
+        self._prepare = prepare
         self._loop = asyncio.get_running_loop()
         self._idle_since = self._loop.time()
 
@@ -102,6 +114,8 @@ class TurnLoop:
 
         guard = asyncio.create_task(watch.run(self._agent.interrupt), name="turn watch")
         try:
+            if self._prepare is not None:
+                await self._prepare()
             outcome = await self._agent.answer(render_envelope(start.messages), start, report)
         except (SessionError, OSError) as error:  # the disk may be full
             outcome = TurnOutcome(status="failed", text=str(error))

@@ -5,6 +5,7 @@ The same table checks requests on the host, answers `POST /v1/<verb>`, and descr
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -284,6 +285,12 @@ VERBS: dict[str, Verb] = {
     "turn_end": Verb(TurnEnd, link_only=True),
     "self_check": Verb(SelfCheck, link_only=True),
 }
+
+
+def may_propose(capabilities: Collection[str]) -> bool:
+    """Whether an agent with these may propose any configuration at all."""
+    return bool(set(VERBS["request_apply_commit"].capabilities) & set(capabilities))
+
 
 FILLED_IN_BY_HARNESS = frozenset({"key", "turn", "instance", "ack"})
 """Arguments that no model sees: the harness adds them to a tool call."""
