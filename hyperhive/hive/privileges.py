@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from os.path import commonprefix
 from typing import Literal
 
 from hyperhive.protocol.bundle import AgentSettings, Egress, Limits, McpServer
@@ -177,8 +176,14 @@ def _change(before: str, after: str) -> str:
     """Of long texts what is around the first difference."""
     at = 0
     if max(len(before), len(after)) > _SHOWN:
-        at = max(len(commonprefix([before, after])) - _BEFORE, 0)
+        at = max(_alike(before, after) - _BEFORE, 0)
     return f"{_part(before, at)} -> {_part(after, at)}"
+
+
+def _alike(one: str, other: str) -> int:
+    """How many characters both begin with."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _part(text: str, at: int) -> str:
