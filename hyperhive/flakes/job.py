@@ -25,6 +25,7 @@ from hyperhive.protocol.builds import (
     MAX_ERROR,
     MAX_LOG,
     MAX_RESULT,
+    MAX_WARNINGS,
     Reason,
     Request,
     parse_evaluation,
@@ -84,14 +85,18 @@ async def execute(job: Path) -> dict[str, Any]:
             )
         if request.verb == "build":
             return _bundle(job)
-        found = _proposal(output.data, log.text)
-        return {**found, "closure": await _closure(nix, request, found)}
+        proposal = _proposal(output.data, log.text)
+        return await _compared(nix, request, proposal) if request.compare else proposal
 
 
 async def _nix(nix: job_nix.Nix, request: Request, job: Path, output: Kept, log: Log) -> int:
     try:
-        if request.drv is not None and request.offline:
-            await _check_offline(nix, request.drv)
+        if (
+            (drv := request.drv)
+            and request.offline
+            and (why := await job_offline.lacking(nix, drv))
+        ):
+            raise BuildFailed("build", f"error: {why}")
         return await nix(job_nix.command(request, job), output, log)
     except TookTooLong as error:
         raise _ended("timeout", error, log) from None
@@ -99,21 +104,6 @@ async def _nix(nix: job_nix.Nix, request: Request, job: Path, output: Kept, log:
         raise _ended("output", error, log) from None
     except Unavailable as error:
         raise BuildFailed("daemon", str(error)) from None
-
-
-async def _check_offline(nix: job_nix.Nix, drv: str) -> None:
-    plan = Kept(MAX_LOG, "the list of what is to be built")
-    status = await nix(job_nix.plan(drv), plan, plan)
-    said = plan.data.decode(errors="replace")
-    if status != 0:
-        why = job_verdict.last_lines(said) or f"it ended with status {status}"
-        raise BuildFailed("daemon", f"Nix does not say what it would build: {why}")
-    if wanted := job_offline.fetches(job_offline.planned(said)):
-        raise BuildFailed(
-            "build",
-            f"error: {wanted} would have to be fetched, and builds are offline here: "
-            "have it in the store of the host first, or set `nix.offline` to false",
-        )
 
 
 def _ended(reason: Reason, limit: HiveError, log: Log) -> BuildFailed:
@@ -144,17 +134,27 @@ def _proposal(output: bytes, said: str) -> dict[str, Any]:
         raise BuildFailed("evaluation", f"error: the flake's `proposal` has no {error}") from None
 
 
-async def _closure(
+async def _compared(
     nix: job_nix.Nix, request: Request, proposal: Mapping[str, Any]
-) -> dict[str, Any] | None:
-    """None as well for what the service is not going to believe."""
-    if not request.compare:
-        return None
+) -> dict[str, Any]:
+    """With what else is told to whoever decides, as far as Nix has it."""
     try:
         found = parse_evaluation({"ok": True, **proposal})
     except InvalidField:
-        return None
-    return await job_closure.closure(nix, found.drv, found.system, request.running)
+        return dict(proposal)  # the service is not going to believe it
+    closure = await job_closure.closure(nix, found.drv, found.system, request.running)
+    warnings = [*await _foreseen(nix, request, found.drv), *found.warnings][:MAX_WARNINGS]
+    return {**proposal, "warnings": warnings, "closure": closure}
+
+
+async def _foreseen(nix: job_nix.Nix, request: Request, drv: str) -> list[str]:
+    """What is going to be refused when it is built."""
+    if request.offline:
+        with suppress(HiveError, OSError):
+            async with asyncio.timeout(job_closure.SECONDS):
+                problem = await job_offline.lacking(nix, drv)
+                return [problem] if problem else []
+    return []
 
 
 def write_result(job: Path, answer: Mapping[str, Any]) -> None:

@@ -15,8 +15,8 @@ from hyperhive.protocol.builds import MAX_PART, MAX_PARTS, STORE_PATTERN, Closur
 from hyperhive.protocol.errors import HiveError, Unavailable
 from hyperhive.protocol.schema import camel
 
-SECONDS = 30.0
-"""For all of it."""
+SECONDS = 20.0
+"""For all of it: an evaluation has nearly a minute left when its own time is over."""
 _MAX_OUTPUT = 16 * 2**20
 _AT_ONCE = 4_000
 """Paths, of at most 255 bytes, that surely are not too many for one command line."""

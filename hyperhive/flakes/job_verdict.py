@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import signal
 
-from hyperhive.protocol.builds import Reason, Verb
+from hyperhive.protocol.builds import MAX_WARNINGS, Reason, Verb
 
 _DAEMON = r"cannot connect to (daemon|socket)|Nix daemon disconnected|unexpected end-of-file"
 _TOLD: dict[Verb, dict[Reason, str]] = {
@@ -66,6 +66,6 @@ def last_lines(said: str) -> str:
 
 
 def warnings(said: str) -> list[str]:
-    """Each once, at most a hundred."""
+    """Each once."""
     found = dict.fromkeys(_AGENT.sub("", match)[:4_000] for match in _WARNING.findall(said))
-    return list(found)[:100]
+    return list(found)[:MAX_WARNINGS]

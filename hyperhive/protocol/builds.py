@@ -18,6 +18,7 @@ MAX_LOG = 8 * 2**20
 """Bytes of `log`; who writes more is ended."""
 MAX_ERROR = 64 * 1024
 """Bytes of an error's text."""
+MAX_WARNINGS = 100
 MAX_PARTS = 200
 """Names of a closure that are told; one more line says how many are not."""
 MAX_PART = 120
@@ -103,7 +104,9 @@ class Evaluation:
     settings: AgentSettings
     system: StorePath
     """What its container would boot: as before, or not."""
-    warnings: Annotated[tuple[Annotated[str, Text(min=0, max=4_000)], ...], Items(max=100)] = ()
+    warnings: Annotated[
+        tuple[Annotated[str, Text(min=0, max=4_000)], ...], Items(max=MAX_WARNINGS)
+    ] = ()
     closure: Closure | None = None
     """None where it was not asked for, or Nix does not tell."""
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hyperhive.flakes import job as program
-from hyperhive.flakes import job_closure
+from hyperhive.flakes import job_closure, job_offline
 from hyperhive.flakes.jobs import Job, Jobs
 from hyperhive.protocol.builds import (
     MAX_LOG,
@@ -83,6 +83,20 @@ async def test_a_proposal_is_compared_with_what_runs(bench: Bench) -> None:
         built=True, added=("system",), removed=("older",), size_before=5, size_after=5
     )
     assert (job.out / "log").read_text() == "warning: old\n"
+
+
+@pytest.mark.parametrize("offline", [True, False])
+async def test_what_cannot_be_built_offline_is_warned_of_first(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, offline: bool
+) -> None:
+    wanted = {DRV: "http://x/\u202e"}  # of a derivation's file, which is not here
+    monkeypatch.setattr(job_offline, "fetches", lambda planned: wanted[planned[0]])
+    plan = f"*--dry-run*) printf 'this derivation will be built:\\n  {DRV}\\n' >&2 ;;"
+    bench.nix(f'case "$*" in {plan} eval*) {SAYS.format(json.dumps(PROPOSAL))} ;; esac')
+    job = bench.job(compare=True, offline=offline)
+    *foreseen, old = parse_evaluation(await program.answer(job.path)).warnings
+    assert old == "old"
+    assert [text[:15] for text in foreseen] == (["http://x/\ufffd woul"] if offline else [])
 
 
 @pytest.mark.parametrize("store", ["exit 1", "kill -9 $$", "echo nonsense", "yes", "sleep 100"])

@@ -86,6 +86,19 @@ def test_what_is_warned_of_is_told(build: Builder, plain: str) -> None:
     assert build.check(PLAIN, plain)["warnings"] == []
 
 
+def test_what_cannot_be_built_offline_is_foreseen(build: Builder, plain: str) -> None:
+    known = f'outputHash = "{"0" * 64}"; outputHashAlgo = "sha256"; outputHashMode = "flat";'
+    of = 'builder = "builtin:fetchurl"; system = "builtin"; name = "x"; url = "http://127.0.0.1:9/x";'
+    found = build.check(
+        f"{{ environment.systemPackages = [ (derivation {{ {of} {known} }}) ]; }}", plain
+    )
+    (warning,) = found["warnings"]
+    assert warning.startswith(
+        "http://127.0.0.1:9/x would have to be fetched, and builds are offline"
+    )
+    assert found["closure"]["added"] == ["hyperhive-system", "x"]
+
+
 def test_many_packages_are_told_in_part(build: Builder, plain: str) -> None:
     one = (
         'derivation { name = "many-${toString n}"; system = "x86_64-linux"; builder = "/bin/sh"; }'
