@@ -41,8 +41,8 @@ class FakeBuilds:
         """The same, as they were over."""
         self.kept: dict[str, dict[str, str]] = {}
         """Bundles by agent and role."""
-        self.dropped: list[str] = []
-        """Agents of whom nothing proposed is to be built, each time that was said."""
+        self.proposed: dict[str, str] = {}
+        """Derivations by agent that wait for a decision."""
         self.forgotten: list[str] = []
         self._repositories = repositories
         self._broken: dict[str, str] = {}
@@ -50,10 +50,11 @@ class FakeBuilds:
 
     async def check(self, approval: int, agent: str, commit: str, running: str | None) -> Checked:
         built, warnings = await self._evaluate("check", approval, agent, commit)
+        self.proposed[agent] = built.drv
         return Checked(built, warnings)
 
     async def drop(self, agent: str) -> None:
-        self.dropped.append(agent)
+        self.proposed.pop(agent, None)
 
     async def evaluate(self, deploy: int, agent: str, commit: str) -> Built:
         return (await self._evaluate("evaluate", deploy, agent, commit))[0]
@@ -98,6 +99,7 @@ class FakeBuilds:
 
     async def forget(self, agent: str) -> None:
         self.kept.pop(agent, None)
+        self.proposed.pop(agent, None)
         self.forgotten.append(agent)
 
     async def log(self, number: int, offset: int) -> tuple[str, int]:
