@@ -136,7 +136,7 @@ class GitConfigs:
         return tuple(_info(commit) for commit in commits)
 
     async def changes(self, agent: str, base: str | None, commit: str, *, whole: bool) -> Changes:
-        repository = self._repositories.existing(agent)
+        repository = await self._quarantine.where(agent, commit)
         return await diff.changes(repository, base, commit, diff.WHOLE if whole else diff.AT_ONCE)
 
 
