@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from hyperhive.hive.clock import Clock
-from hyperhive.hive.mail import Sender, notify
+from hyperhive.hive.mail import Sender, notify, notify_manager
 from hyperhive.hive.ports import Transaction
 from hyperhive.hive.records import (
     OPERATOR_ID,
@@ -97,11 +97,16 @@ def stale_note(agent: str, running: str | None) -> str:
 def close(
     tx: Transaction, clock: Clock, approval: Approval, state: ApprovalState, note: str
 ) -> Approval:
-    """It is over without anybody's decision, and its requester is told."""
+    """It is over without anybody's decision, and its requester is told.
+
+    Of what the host proposed and could not be built, the manager is.
+    """
     over = replace(approval, state=state, note=note, resolved_at=clock.now())
     tx.approvals.save(over)
     log_approval(tx, clock, over)
     tell(tx, clock, over, state)
+    if approval.requester_id == SYSTEM_ID and state == "failed":
+        notify_manager(tx, clock, approval.agent, "approval_resolved", _told(over, state))
     return over
 
 
@@ -132,17 +137,20 @@ def withdraw_for(tx: Transaction, clock: Clock, agent: Agent) -> None:
 def tell(tx: Transaction, clock: Clock, approval: Approval, status: ApprovalState) -> None:
     """To whoever asked, if it is an agent that is still there."""
     if requester := tx.agents.get(approval.requester_id):
-        commit = approval.binding.get("commit")
-        told = {
-            "id": approval.id,
-            "agent": approval.agent,
-            "kind": approval.kind,
-            "status": status,
-            "note": approval.note,
-            "sha": commit,
-            "tag": f"{status}/{approval.id}" if commit and status in TAGGED else None,
-        }
-        notify(tx, clock, requester, "approval_resolved", told)
+        notify(tx, clock, requester, "approval_resolved", _told(approval, status))
+
+
+def _told(approval: Approval, status: ApprovalState) -> dict[str, Any]:
+    commit = approval.binding.get("commit")
+    return {
+        "id": approval.id,
+        "agent": approval.agent,
+        "kind": approval.kind,
+        "status": status,
+        "note": approval.note,
+        "sha": commit,
+        "tag": f"{status}/{approval.id}" if commit and status in TAGGED else None,
+    }
 
 
 def log_approval(tx: Transaction, clock: Clock, approval: Approval) -> None:

@@ -66,13 +66,20 @@ class Proposals:
     async def request(self, requester: Sender, request: RequestApplyCommit) -> dict[str, Any]:
         """Ask the operator to run this commit; returns {id, state, commit}.
 
-        Raises NotFound for one that was not uploaded, Conflict for the one that runs.
+        Raises NotFound for one that was not uploaded, Conflict for the one that runs, and for one
+        that does not contain that.
         """
         commit = _full(request.commit_ref, "commit_ref")
-        known = await self._store.read(lambda tx: tx.keys.find(requester.id, request.key))
-        await self._store.read(lambda tx: _target(tx, requester.id, request.agent))
-        if known is None and not await self._configs.holds(request.agent, commit):
+
+        def look(tx: Transaction) -> tuple[bool, str | None]:
+            base = running_commit(tx, _target(tx, requester.id, request.agent))
+            return tx.keys.find(requester.id, request.key) is None, base
+
+        is_new, running = await self._store.read(look)
+        if is_new and not await self._configs.holds(request.agent, commit):
             raise NotFound(f"commit {commit[:12]} was not uploaded, or is not held any more")
+        if is_new and running and not await self._configs.contains(request.agent, commit, running):
+            raise Conflict(f"stale base: {approval_steps.stale_note(request.agent, running)}")
 
         def act(tx: Transaction) -> dict[str, Any]:
             agent = _target(tx, requester.id, request.agent)

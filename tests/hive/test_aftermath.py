@@ -15,8 +15,7 @@ from tests.hive.world import World
 def aftermath(world: World) -> Aftermath:
     hive = world.hive
     return Aftermath(
-        *(hive.store, hive.clock, hive.policy, hive.leases, hive.questions, hive.approvals),
-        hive.links,
+        *(hive.store, hive.clock, hive.policy, hive.leases, hive.questions, hive.links)
     )
 
 

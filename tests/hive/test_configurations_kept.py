@@ -95,7 +95,7 @@ async def test_a_proposal_on_what_runs_no_more_is_not_approved(built: Built) -> 
 
 @pytest.mark.parametrize(
     ("text", "settings", "state"),
-    [("throw", {}, "failed"), ("two", {"prompt": "sick"}, "rolled_back")],
+    [("broken", {}, "failed"), ("two", {"prompt": "sick"}, "rolled_back")],
 )
 async def test_an_approval_ends_as_its_deploy(
     built: Built, text: str, settings: dict[str, str], state: str

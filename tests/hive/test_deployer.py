@@ -46,6 +46,7 @@ async def test_a_first_deploy_comes_up(make_built: MakeBuilt) -> None:
         "ok": True,
         "deploy": deploy.id,
         "sha": deploy.commit,
+        "tag": f"deployed/{deploy.id}",
         "note": "",
     }
     states = [e.data["state"] for e in await built.events("deploy")]

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from hyperhive.flakes.git import Repositories
+from hyperhive.hive.approval_steps import propose
 from hyperhive.hive.deploy_rows import Built, Deploy, DeployKind, DeployState
+from hyperhive.hive.mail import SYSTEM_SENDER
 from hyperhive.hive.ports import Transaction
 from hyperhive.hive.records import Approval
-from hyperhive.protocol.bundle import AgentSettings
+from hyperhive.protocol.bundle import AgentSettings, settings_json
 from hyperhive.service.git_configs import GitConfigs
 from tests.support.swarm import POLICY, Swarm, TurnedClock, swarm
 from tests.support.workshop import FakeBuilds
@@ -60,10 +62,7 @@ class Workshop:
         **more: Any,
     ) -> Deploy:
         """One that took 83 s if it is over; a done one is what the agent runs."""
-        self._systems += 1
-        bundle = f"/nix/store/{self._systems:032d}-agent-{agent}"
-        built = Built(self.builds.host, f"{bundle}.drv", f"{bundle}-s", AgentSettings(), bundle)
-        clock = self.made.clock
+        built, clock = self._built(agent), self.made.clock
 
         def change(tx: Transaction) -> Deploy:
             of = tx.agents.by_name(agent)
@@ -79,7 +78,7 @@ class Workshop:
             row = replace(row, state=state, **more)
             tx.deploys.save(row)
             if state == "done":
-                tx.agents.save(replace(of, deploy=row.id, bundle=bundle))
+                tx.agents.save(replace(of, deploy=row.id, bundle=built.bundle))
             data = {"deploy": row.id, "state": row.state}
             tx.events.append("deploy", agent, data, now)
             return row
@@ -98,10 +97,26 @@ class Workshop:
         await self.made.hive.store.write(change)
 
     async def propose(self, agent: str, commit: str, base: str, description: str) -> Approval:
-        of, rules = await self.made.agent(agent), self.made.hive.approvals
-        return await self.made.hive.store.write(
-            lambda tx: rules.propose(tx, of, commit, base, description)
-        )
+        """One that was checked already."""
+        of = await self.made.agent(agent)
+        built = self._built(agent)
+
+        def change(tx: Transaction) -> Approval:
+            clock = self.made.clock
+            asked = propose(tx, clock, SYSTEM_SENDER, of, commit, base, description)
+            bound = {"tree": "7" * 40, "host": built.host, "drv": built.drv, "system": built.system}
+            settings = settings_json(built.settings)
+            binding = {**asked.binding, **bound, "settings": settings, "warnings": []}
+            shown = replace(asked, state="pending", binding={**binding, "closure": None})
+            tx.approvals.save(shown)
+            return shown
+
+        return await self.made.hive.store.write(change)
+
+    def _built(self, agent: str) -> Built:
+        self._systems += 1
+        bundle = f"/nix/store/{self._systems:032d}-agent-{agent}"
+        return Built(self.builds.host, f"{bundle}.drv", f"{bundle}-s", AgentSettings(), bundle)
 
 
 @asynccontextmanager
