@@ -15,7 +15,7 @@ from hyperhive.protocol.schema import Items, Text
 
 MAX_PACK = 32 * 2**20
 """Bytes of a pack in either direction."""
-MAX_IDS = 5_000
+MAX_IDS = 1_000
 PACK_TYPE = "application/x-git-packed-objects"
 
 ObjectId = Annotated[

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hyperhive.gateway.egress import EgressProxy
 from hyperhive.gateway.egress_addresses import Addresses
-from hyperhive.gateway.limits import EgressLimits, Limits, ModelLimits
+from hyperhive.gateway.limits import ConfigLimits, EgressLimits, Limits, ModelLimits
 from hyperhive.gateway.model import ModelGateway
 from hyperhive.gateway.sockets import Gateway
 from hyperhive.hive import hive as rules
@@ -109,6 +109,7 @@ async def running(
     addresses: Addresses | None = None,
     egress_limits: EgressLimits | None = None,
     workshop: tuple[Configs, Builds] | None = None,
+    config_limits: ConfigLimits | None = None,
 ) -> AsyncIterator[World]:
     """A hive whose agents all have their sockets open; upstream is the stand-in if not given."""
     clock = StepClock()
@@ -130,7 +131,8 @@ async def running(
                 hive, upstream_url or upstream.url, credential_kind, SECRET, model_limits
             ) as model:
                 egress = EgressProxy(hive.egress, addresses, egress_limits)
-                gateway = Gateway(hive, sockets, peer_allowed, tail, model, egress, limits)
+                sides = tail, model, egress
+                gateway = Gateway(hive, sockets, peer_allowed, *sides, limits, config_limits)
                 path = state / "hive.db"
                 world = World(
                     *(hive, clock, path, sockets, model, egress, gateway, upstream, allowed, logs)
