@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from hyperhive.flakes.git import Repositories
+from hyperhive.flakes.git_packs import pack
+from tests.flakes.clones import Clone, Proposer
 
 WHEN = 1_800_000_000.0
 
@@ -66,3 +68,12 @@ class Work:
 @pytest.fixture
 def work(tmp_path: Path) -> Work:
     return Work(tmp_path / "applied")
+
+
+@pytest.fixture
+async def proposer(work: Work, tmp_path: Path) -> Proposer:
+    base = await work.commit({"agent.nix": b"{ }", "old.nix": b"old" * 1000})
+    await work.repositories.advance("alice", None, base)
+    clone = Clone(tmp_path / "clone")
+    clone.take(await pack(work.directory / "alice.git", [base], []), base)
+    return Proposer(work.repositories, work.directory, clone, base)
