@@ -197,7 +197,7 @@ async def test_only_full_ids(built: Built, commit: str) -> None:
 
 async def test_what_runs_already_is_no_proposal(built: Built, clone: Clone) -> None:
     deploy = await first(built)
-    with pytest.raises(Conflict, match="runs .* already"):
+    with pytest.raises(Conflict, match="already"):
         await clone.request(deploy.commit)
 
 
@@ -220,14 +220,14 @@ async def test_decisions_are_made_once(built: Built, clone: Clone) -> None:
     await first(built)
     async with built.serving():
         number = await clone.propose(agent_nix="two")
-        with pytest.raises(Conflict, match="is being checked|has changed since"):
+        with pytest.raises(Conflict, match=r"is being checked|has changed since"):
             await built.hive.approvals.approve(number, "", "of another")
         await becomes(built, number, "pending")
         with pytest.raises(Conflict, match="has changed since; look at it again"):
             await built.hive.approvals.approve(number, "", "0" * 64)
         await built.hive.approvals.approve(number)
         for again in (built.hive.approvals.approve(number), built.hive.approvals.deny(number)):
-            with pytest.raises(AlreadyResolved, match="is (running|done)"):
+            with pytest.raises(AlreadyResolved, match=r"is (running|done)"):
                 await again
         await built.over(1)
     assert await built.kinds() == ["declare done", "change done"]
