@@ -156,8 +156,9 @@ async def linked(b: Built) -> bool | None:
 
 
 async def pending(b: Built) -> Json | None:
+    """Checked, and so to be decided."""
     found: list[Json] = (await b.client.call("approvals"))["approvals"]
-    return found[0] if found else None
+    return next((each for each in found if each["state"] == "pending"), None)
 
 
 BROKEN = """\
