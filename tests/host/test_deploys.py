@@ -125,6 +125,9 @@ async def test_declared_built_changed_and_rolled_back(
         async with redeclared(b, declared()) as b:
             approval = await wait_for(lambda: pending(b), 20.0, "an approval")
             assert (approval["kind"], approval["agent"]) == ("apply_commit", "alice")
+            told = approval["binding"]["closure"]
+            assert (told["built"], told["added"], told["removed"]) == (True, [], [])
+            assert told["size_before"] == told["size_after"] > 0
             await b.client.call("approve", id=approval["id"])
             second = await b.over(1)
             assert (second["state"], second["kind"]) == ("done", "change")
