@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
-from hyperhive.config.values import Address, FilePath, Money, RunDir, Upstream
+from hyperhive.config.values import Address, FilePath, Granted, Money, RunDir, Upstream
 from hyperhive.protocol.bundle import AgentSettings, ModelName
 from hyperhive.protocol.limits import Ceilings
 from hyperhive.protocol.model import MANAGER, AgentName, Role
@@ -41,7 +41,7 @@ class AgentConfig:
     """What the host grants one agent."""
 
     role: Role = "worker"
-    capabilities: Annotated[tuple[Literal["manage"], ...], Items(max=10)] = ()
+    capabilities: Annotated[tuple[Granted, ...], Items(max=10)] = ()
     self_propose: bool = False
     """With `nix`, whether it may ask you to change its own configuration."""
     auto_start: bool = True

@@ -36,6 +36,10 @@ def _check_bundles(config: Config) -> None:
     for where, agent in _groups(config).items():
         if agent.module is not None:
             raise InvalidField(f"{where}.module", "nothing builds it: `nix` is missing")
+        if agent.self_propose:
+            raise InvalidField(
+                f"{where}.selfPropose", "nothing builds what it proposes: `nix` is missing"
+            )
 
 
 def _groups(config: Config) -> dict[str, AgentConfig]:

@@ -44,6 +44,13 @@ def _upstream_problem(value: str) -> str | None:
     return "must be https://HOST, or for tests http://127.0.0.1:PORT or unix:/PATH"
 
 
+Granted = Annotated[
+    str,
+    Text(
+        pattern="manage",
+        problem="must be `manage`; what proposes for itself has the option `selfPropose: true`",
+    ),
+]
 RunDir = Annotated[FilePath, Check(_run_dir_problem)]
 Upstream = Annotated[str, Text(max=1_000), Check(_upstream_problem)]
 Address = Annotated[

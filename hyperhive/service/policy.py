@@ -12,7 +12,7 @@ from hyperhive.hive.policy import (
     RetentionLimits,
 )
 from hyperhive.hive.records import Budget
-from hyperhive.protocol.model import MANAGER
+from hyperhive.protocol.model import MANAGER, Capability
 from hyperhive.service.declared import declared_files
 
 
@@ -53,11 +53,19 @@ def policy_of(config: Config) -> Policy:
     )
 
 
+def _capabilities(agent: AgentConfig) -> tuple[Capability, ...]:
+    granted: dict[Capability, bool] = {
+        "manage": "manage" in agent.capabilities,
+        "propose": agent.self_propose,
+    }
+    return tuple(name for name, is_granted in granted.items() if is_granted)
+
+
 def _agent(config: Config, agent: AgentConfig, where: str) -> AgentPolicy:
     budget = agent.budget
     return AgentPolicy(
         agent.role,
-        (*agent.capabilities, "propose") if agent.self_propose else agent.capabilities,
+        _capabilities(agent),
         agent.settings,
         Budget(budget.usd_per_day, budget.usd_per_turn, budget.tokens_per_day),
         agent.auto_start,

@@ -127,12 +127,23 @@ let
   };
 
   manage.capabilities = mkOption {
-    type = types.listOf (types.enum [ "manage" ]);
+    # Another one is taken here too, so that an assertion can say what to do.
+    type = types.listOf (types.strMatching "manage|propose" // { description = "\"manage\""; });
     default = [ ];
     example = [ "manage" ];
     description = ''
-      With `"manage"` the agent sees, starts and stops agents, requests new ones and asks the operator
-      questions. The manager always can.
+      With `"manage"` the agent sees, starts and stops agents, requests new ones, proposes changes of
+      all configurations and asks the operator questions. The manager always can.
+    '';
+  };
+
+  selfPropose.selfPropose = mkOption {
+    type = types.bool;
+    default = false;
+    example = true;
+    description = ''
+      Whether the agent may propose changes of its own configuration, which wait for the operator's
+      approval like those of the manager, who may for every agent.
     '';
   };
 
@@ -150,7 +161,7 @@ in
   options.services.hyperhive = {
     manager = common // granted;
     agents = mkOption {
-      type = types.attrsOf (types.submodule { options = common // granted // manage // role; });
+      type = types.attrsOf (types.submodule { options = common // granted // manage // selfPropose // role; });
       default = { };
       example = lib.literalExpression ''
         {
@@ -167,6 +178,6 @@ in
         stay. A name has 1 to 20 of a-z, 0-9 and `-`, begins with a letter and does not end with `-`.
       '';
     };
-    agentDefaults = common // manage;
+    agentDefaults = common // manage // selfPropose;
   };
 }

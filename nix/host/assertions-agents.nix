@@ -146,12 +146,21 @@ let
         at "${toString module} has no agent.nix" "add it, or give the path of the file"
       );
 
+  capabilities =
+    where: agent:
+    lib.optional (lib.elem "propose" (agent.capabilities or [ ])) (
+      wrong "${where}.capabilities" "there is no `propose`" (
+        "set ${where}.selfPropose = true, with which the agent may propose changes of itself"
+      )
+    );
+
   problems = lib.concatLists [
     (lib.concatMap ofName (lib.attrNames cfg.agents))
     models
     (ofGroups modelsOf)
     (ofGroups settings.problems)
     (ofGroups recipients)
+    (ofGroups capabilities)
     (ofGroups limits)
     (ofGroups modules)
   ];

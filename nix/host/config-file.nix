@@ -25,6 +25,7 @@ let
         ;
       capabilities = it.capabilities or null;
       role = it.role or null;
+      selfPropose = it.selfPropose or null;
       module = lib.mapNullable modulePath it.module;
       settings = {
         inherit (it)

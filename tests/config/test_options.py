@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hyperhive import config
 from hyperhive.config import AgentConfig, Config
 from hyperhive.config.options import BudgetConfig, DashboardConfig, RetentionConfig, RuntimeConfig
@@ -67,3 +69,13 @@ def test_the_manager_is_declared_whatever_its_options_say() -> None:
     manager = config.read({**SMALLEST, "agents": {"bob": {}}}).declared()["manager"]
     assert (manager.role, manager.capabilities) == ("manager", ("manage",))
     assert list(config.read({**SMALLEST, "agents": {"bob": {}}}).declared()) == ["manager", "bob"]
+
+
+@pytest.mark.parametrize("where", ["agents", "agentDefaults"])
+def test_who_wants_to_grant_proposals_is_told_of_the_option(where: str) -> None:
+    agent = {"capabilities": ["manage", "propose"]}
+    document = {**SMALLEST, where: {"bob": agent} if where == "agents" else agent}
+    with pytest.raises(
+        InvalidField, match=r"capabilities\[1\]: must be `manage`.*`selfPropose: true`"
+    ):
+        config.read(document)

@@ -91,3 +91,10 @@ def test_what_is_built_runs_in_containers() -> None:
     assert refused(nix=nix) == "nix"
     assert config.read({**SMALLEST, "nix": nix, "runtime": {"kind": "nspawn"}}).nix is not None
     assert refused(agents={"bob": {"module": "/m"}}) == "agents.bob.module"
+
+
+def test_what_is_proposed_is_built() -> None:
+    options = {"agents": {"bob": {"selfPropose": True}}}
+    assert refused(**options) == "agents.bob.selfPropose"
+    nix = {"runtime": {"kind": "nspawn"}, "nix": {"flake": "/f"}}
+    assert config.read({**SMALLEST, **nix, **options}).agents["bob"].self_propose

@@ -74,6 +74,12 @@ OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
         f"{HERE}.agents.alice.prompt: has more than 65536 bytes; put the rest into a file of the"
         " agent's workspace",
     ),
+    "a capability that is an option": (
+        alice(capabilities=["manage", "propose"]),
+        f"{HERE}.agents.alice.capabilities: there is no `propose`; set"
+        f" {HERE}.agents.alice.selfPropose = true, with which the agent may propose changes of"
+        " itself",
+    ),
     "no models": (
         {"models": {}, "defaultModel": "x"},
         f"{HERE}.models: is empty; name a model, such as {HERE}.models.sonnet.id ="
