@@ -44,7 +44,7 @@ class Clone:
 
     def is_there(self) -> bool:
         """Whether anything is. Raises Conflict for what is none of our clones, or damaged."""
-        if not os.path.lexists(self.directory):
+        if not os.path.lexists(self.directory) or _is_empty(self.directory):
             return False
         git_files = (self._repository, self._objects, self._repository / "refs")
         for path in (self.directory, *git_files):
@@ -180,6 +180,10 @@ def _is_directory(path: Path) -> bool:
     with suppress(OSError):
         return stat.S_ISDIR(path.lstat().st_mode)
     return False
+
+
+def _is_empty(directory: Path) -> bool:
+    return _is_directory(directory) and next(directory.iterdir(), None) is None
 
 
 def _is_file(path: Path) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from hyperhive.harness.clone import Clone, is_empty
 from hyperhive.harness.imports import import_aside
 from hyperhive.protocol.configs import KnownRefs
-from hyperhive.protocol.errors import HiveError, InvalidField
+from hyperhive.protocol.errors import HiveError, InvalidField, RemoteError
 
 if TYPE_CHECKING:
     from hyperhive.harness.config_host import ConfigHost
@@ -53,6 +53,8 @@ class Clones:
                 for agent, refs in (await host.refs()).items():
                     await self._step(host, agent, refs)
             self._tell("", "")
+        except RemoteError as error:  # such as where agents are not built at all
+            self._tell("", f"not in step with the host: {error}", logging.INFO)
         except (HiveError, OSError) as error:
             self._tell("", f"not in step with the host: {error}")
         except TimeoutError:
@@ -97,16 +99,15 @@ class Clones:
             yield host
 
     async def _step(self, host: ConfigHost, agent: str, refs: KnownRefs) -> None:
-        if not refs.ids() or (self._known.get(agent) == refs and self._is_there(agent)):
+        if not refs.ids():
             return
         try:
+            if self._clone(agent).is_there() and self._known.get(agent) == refs:
+                return
             problems = await self._update(host, agent, refs)
             self._tell(agent, "; ".join(problems))
         except (HiveError, OSError) as error:
             self._tell(agent, str(error))
-
-    def _is_there(self, agent: str) -> bool:
-        return self._clone(agent).directory.exists()
 
     async def _update(self, host: ConfigHost, agent: str, refs: KnownRefs) -> list[str]:
         clone = self._clone(agent)
@@ -123,7 +124,7 @@ class Clones:
     def _clone(self, agent: str) -> Clone:
         return Clone(self._directory / agent)
 
-    def _tell(self, agent: str, problem: str) -> None:
+    def _tell(self, agent: str, problem: str, level: int = logging.WARNING) -> None:
         if problem and self._told.get(agent) != problem:
-            log.warning("clone%s: %s", f" of {agent}'s configuration" if agent else "s", problem)
+            log.log(level, "clone%s: %s", f" of {agent}'s configuration" if agent else "s", problem)
         self._told[agent] = problem
