@@ -47,6 +47,7 @@ VERBS: dict[str, Verb] = {
     "deploy_log": (verbs.DeployLog, deploys.deploy_log),
     "deploys": (verbs.Deploys, deploys.deploys),
     "destroy": (verbs.Destroy, actions.destroy),
+    "diff": (verbs.Diff, deploys.diff),
     "doctor": (verbs.Nothing, queries.doctor),
     "inbox": (verbs.Inbox, queries.inbox),
     "kill": (verbs.ByName, actions.kill),

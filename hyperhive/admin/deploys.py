@@ -9,6 +9,7 @@ from hyperhive.admin.context import Context
 from hyperhive.admin.queries import find
 from hyperhive.hive.deploy_views import deploy_view
 from hyperhive.hive.ports import Transaction
+from hyperhive.hive.proposal_views import show_either
 from hyperhive.protocol.errors import NotFound
 
 Answer = dict[str, Any]
@@ -33,6 +34,11 @@ async def deploy_log(context: Context, request: verbs.DeployLog) -> Answer:
         raise NotFound(f"there is no deploy {request.id}")
     text, offset = await parts.builds.log(request.id, request.offset)
     return {"deploy": deploy_view(deploy), "log": text, "next": offset}
+
+
+async def diff(context: Context, request: verbs.Diff) -> Answer:
+    """What a request or a deploy would change, or has."""
+    return await show_either(context.hive, request.id, base=request.base, whole=request.whole)
 
 
 async def update(context: Context, request: verbs.Update) -> Answer:

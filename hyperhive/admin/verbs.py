@@ -53,6 +53,15 @@ class DeployLog:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Diff:
+    """Of a request or a deploy; `whole` leaves nothing out."""
+
+    id: Id
+    base: Annotated[str, Text(max=20)] = "running"
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
     """Without a name all that are out of date."""
 

@@ -20,7 +20,18 @@ from typing import Any
 import click
 
 from hyperhive.admin.client import NoService
-from hyperhive.cli import agents, debug, demo, deploys, mail, requests, serve, shell, watch
+from hyperhive.cli import (
+    agents,
+    debug,
+    demo,
+    deploys,
+    diff,
+    mail,
+    requests,
+    serve,
+    shell,
+    watch,
+)
 from hyperhive.cli.render import one_line
 from hyperhive.cli.session import DEFAULT_SOCKET, Session
 from hyperhive.protocol.errors import HiveError
@@ -74,6 +85,7 @@ for command in (
     *requests.COMMANDS,
     *watch.COMMANDS,
     *serve.COMMANDS,
+    diff.diff,
     shell.shell,
     demo.demo,
     debug.debug,

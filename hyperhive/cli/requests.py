@@ -100,7 +100,10 @@ def approvals(session: Session, everything: bool, as_json: bool) -> None:
         (a["id"], _kind(a), a["agent"], a["requester"], a["state"], a["note"] or a["description"])
         for a in rows
     ]
-    show(rows, as_json, lambda: table(head, lines, "nothing waits for approval"))
+    text = table(head, lines, "nothing waits for approval")
+    if any("commit" in a["binding"] for a in rows):
+        text += "\n\nWhat one would change: hyperhive diff ID"
+    show(rows, as_json, lambda: text)
 
 
 def _kind(approval: dict[str, Any]) -> str:

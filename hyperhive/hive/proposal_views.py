@@ -68,8 +68,15 @@ async def show_deploy(hive: Hive, deploy_id: int, *, whole: bool = False) -> Vie
 
 async def show_either(hive: Hive, number: int, *, base: str = "running", whole: bool) -> View:
     """A request or a deploy, which share their numbers. Raises NotFound, InvalidField."""
-    is_request = await hive.store.read(lambda tx: tx.approvals.get(number) is not None)
-    if is_request:
+
+    def find(tx: Transaction) -> bool:
+        if tx.approvals.get(number) is not None:
+            return True
+        if tx.deploys.get(number) is not None:
+            return False
+        raise NotFound(f"there is no approval and no deploy {number}")
+
+    if await hive.store.read(find):
         return await show(hive, number, base=base, whole=whole)
     if base != "running":
         raise InvalidField("base", "a deploy that nobody asked for is compared with what ran")

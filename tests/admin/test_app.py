@@ -45,6 +45,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "deploy_log": {"id": 1, "offset": 5},
     "deploys": {"agent": "alice", "limit": 5},
     "destroy": {"name": "alice", "purge": False},
+    "diff": {"id": 1, "base": "running", "whole": True},
     "doctor": {},
     "inbox": {"limit": 5},
     "kill": {"name": "alice"},

@@ -57,6 +57,27 @@ async def test_a_log_is_read_on_from_where_it_was(building: Building) -> None:
     assert (await refused(building, "deploy_log", id=1, offset=-1))[0] == "invalid_field"
 
 
+async def test_what_is_asked_for_is_shown_beside_what_runs(building: Building) -> None:
+    made = building[1]
+    one = await made.commit("alice", "one\n")
+    deploy = await made.deploy("alice", commit=one)
+    await made.configs.settle("alice", deploy.id, one)
+    two = await made.commit("alice", "two\n" * 4_000)
+    asked = await made.propose("alice", two, one, "more of it")
+    view = await call(building, "diff", id=asked.id)
+    assert (view["approval"]["id"], view["commit"], view["base"]["commit"]) == (asked.id, two, one)
+    assert not view["changes"]["complete"]
+    view = await call(building, "diff", id=asked.id, whole=True)
+    (file,) = view["changes"]["files"]
+    assert (len(file["lines"]), view["changes"]["complete"]) == (4_001, True)
+    first = await call(building, "diff", id=deploy.id)
+    assert (first["deploy"]["id"], first["base"]["commit"]) == (deploy.id, None)
+    word, message = await refused(building, "diff", id=asked.id, base="previous")
+    assert (word, message[:6]) == ("invalid_field", "base: ")
+    assert (await refused(building, "diff", id=99))[0] == "not_found"
+    assert (await refused(building, "diff", id=0))[0] == "invalid_field"
+
+
 async def test_updates_are_ordered_of_one_and_of_all(building: Building) -> None:
     made = building[1]
     assert (await call(building, "update"))["deploys"] == []

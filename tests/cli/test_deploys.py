@@ -153,3 +153,26 @@ def test_rollback_and_cancel_deploy(run: Run, beside: Beside) -> None:
     assert good(run("rollback", "alice", "--to", "1", "--json")).json["kind"] == "rollback"
     refused(run("rollback", "alice", "--to", "9"), "deploy 9 is none that alice has run")
     assert good(run("cancel-deploy", "4", "--json")).json["state"] == "cancelled"
+
+
+def test_diff(run: Run, beside: Beside) -> None:
+    made = beside.made
+    one = beside.do(made.commit("alice", "one\n"))
+    deploy = beside.do(made.deploy("alice", commit=one))
+    beside.do(made.configs.settle("alice", deploy.id, one))
+    evil = beside.do(made.commit("alice", f"two\n{HOSTILE}\n"))
+    asked = beside.do(made.propose("alice", evil, one, f"do it {HOSTILE}"))
+    shown = good(run("diff", str(asked.id))).out
+    assert f"approval {asked.id} is pending: a change of alice" in shown
+    assert f"against  {one}, what runs now" in shown
+    assert "-one\n+two\n+\\u001b[2J\\u009b\\u202eevil\\u2066\\u000d\n+more\\u0007\n" in shown
+    assert not {"\x1b", "\x9b", "\u202e", "\r", "\x07"} & set(shown)
+    answer = good(run("diff", str(asked.id), "--json"))
+    assert answer.json["changes"]["files"][0]["path"] == "agent.nix"
+    assert answer.json["seen"]
+    assert "deploy 1 is done" in good(run("diff", str(deploy.id))).out
+    assert "What one would change: hyperhive diff ID" in good(run("approvals")).out
+    refused(run("diff", str(asked.id), "--base", "previous"), "base: there is none")
+    refused(run("diff", "99"), "no approval and no deploy 99")
+    assert run("diff", "x").code == 2
+    assert run("diff", "1", "--base", "x").code == 2
