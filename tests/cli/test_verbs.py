@@ -253,7 +253,7 @@ def test_check_config(run: Run, service: Swarm) -> None:
 def test_every_verb_was_tried() -> None:
     """By its name in this file; some have files of their own."""
     source = Path(__file__).read_text()
-    elsewhere = {("serve",), ("demo",), ("events",), ("shell",)}
+    elsewhere = {("serve",), ("demo",), ("diff",), ("events",), ("shell",)}
     elsewhere |= {(command.name or "",) for command in deploys.COMMANDS}
     missing = [v for v in commands(cli) if v not in elsewhere and f'"{v[-1]}"' not in source]
     assert missing == []
