@@ -16,7 +16,8 @@ MAX_IDS = 1_000
 async def pack(repository: Path, want: Sequence[str], have: Sequence[str]) -> bytes:
     """A thin pack, for `git index-pack --stdin --fix-thin`.
 
-    `want` is of commits that refs name, else NotFound; of `have` the unknown ones are ignored.
+    `want` is of commits and tags that refs name, else NotFound; of `have` the unknown ones are
+    ignored.
     Raises InvalidField, TooLarge.
     """
     for field, ids in (("want", want), ("have", have)):
@@ -24,7 +25,8 @@ async def pack(repository: Path, want: Sequence[str], have: Sequence[str]) -> by
             raise InvalidField(field, f"has {len(ids)} ids, more than {MAX_IDS}")
         for id in ids:
             git_refs.check_id(id, field)
-    named = set((await git_refs.named(repository)).values())
+    named = {*(await git_refs.named(repository)).values()}
+    named.update((await git_refs.pointed(repository)).values())
     for id in want:
         if id not in named:
             raise NotFound(f"{repository.stem} has nothing named {id[:12]}")
@@ -41,4 +43,4 @@ async def _known(repository: Path, ids: Sequence[str]) -> list[str]:
     form = "--batch-check=%(objectname) %(objecttype)"
     given = "".join(f"{id}\n" for id in ids).encode()
     lines = (await git(repository, "cat-file", form, given=given)).decode().splitlines()
-    return [line.split()[0] for line in lines if line.endswith(" commit")]
+    return [line.split()[0] for line in lines if line.endswith((" commit", " tag"))]

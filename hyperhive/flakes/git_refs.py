@@ -50,6 +50,12 @@ async def named(repository: Path) -> dict[str, str]:
     return dict(line.rsplit(" ", 1) for line in answer.decode().splitlines())
 
 
+async def pointed(repository: Path) -> dict[str, str]:
+    """All refs, by full name, and what they point to: the tag itself where it is annotated."""
+    answer = await git(repository, "for-each-ref", "--format=%(refname) %(objectname)")
+    return dict(line.rsplit(" ", 1) for line in answer.decode().splitlines())
+
+
 async def contains(repository: Path, commit: str, earlier: str) -> bool:
     """Whether `earlier` is an ancestor, or the same. Both must be there."""
     ids = [check_id(earlier), check_id(commit)]

@@ -63,7 +63,10 @@ class CommitInfo:
 
 @dataclass(frozen=True, slots=True)
 class Refs:
-    """What the holder of a clone is told of an applied repository; all ids are of commits."""
+    """What the holder of a clone is told of an applied repository.
+
+    Ids are of commits, but of the tag itself where it has a text of its own, such as a reason.
+    """
 
     main: str | None
     tags: dict[str, str]

@@ -45,7 +45,7 @@ class Configs(Protocol):
         """Without any where it has no configuration yet."""
 
     async def pack(self, agent: str, want: Sequence[str], have: Sequence[str]) -> bytes:
-        """git-pack-objects(1) of what `want` needs beyond `have`: full ids of commits.
+        """git-pack-objects(1) of what `want` needs beyond `have`: full ids of commits and tags.
 
         What is in `have` and not known here is ignored; `want` is what `refs` names, else NotFound.
         """

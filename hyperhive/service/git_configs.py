@@ -98,8 +98,8 @@ class GitConfigs:
     async def refs(self, agent: str) -> Refs:
         if not await self._repositories.exists(agent):
             return Refs(None, {})
-        refs = await self._repositories.refs(agent)
-        tags = {ref.removeprefix(_TAGS): commit for ref, commit in refs.items() if _is_told(ref)}
+        refs = await git_refs.pointed(self._repositories.existing(agent))
+        tags = {ref.removeprefix(_TAGS): id for ref, id in refs.items() if _is_told(ref)}
         newest = sorted(tags, key=lambda tag: int(tag.partition("/")[2]), reverse=True)[:MAX_TAGS]
         return Refs(refs.get(git_refs.MAIN), {tag: tags[tag] for tag in newest})
 

@@ -53,6 +53,16 @@ async def test_afterwards_only_what_the_host_knows_is_moved(c: Cloning) -> None:
     assert await c.git("status", "-s", "-b") == "## mine\nMM agent.nix"
 
 
+async def test_a_tag_has_the_reason(c: Cloning) -> None:
+    main = await c.git("rev-parse", "main")
+    await c.host.configs.mark("bob", "denied", 7, main, "No: <that>\nis too much.")
+    await c.clones.keep_in_step()
+    assert "No: <that>\nis too much." in await c.git("show", "denied/7")
+    assert await c.git("rev-parse", "denied/7^{commit}") == main
+    made = await c.commit("two")
+    await c.clones.prepare("bob", made, PATIENCE)
+
+
 async def test_what_is_gone_or_moved_comes_back(c: Cloning) -> None:
     main = await c.git("rev-parse", "applied/main")
     await c.commit("two")
@@ -100,9 +110,7 @@ async def test_a_clone_that_was_moved_away_is_made_anew(c: Cloning) -> None:
 async def test_the_clone_of_an_agent_that_is_gone_stays(c: Cloning) -> None:
     before = snapshot(c.bob)
     bob = await c.host.world.agent("bob")
-    await c.host.world.hive.store.write(
-        lambda tx: tx.agents.save(replace(bob, state="destroyed", name="bob"))
-    )
+    await c.host.world.hive.store.write(lambda tx: tx.agents.save(replace(bob, state="tombstone")))
     assert "bob" not in await c.host.refs("manager")
     await c.clones.keep_in_step()
     assert snapshot(c.bob) == before
