@@ -185,6 +185,9 @@ class Runtime(Protocol):
     async def how_ended(self, agent: str, invocation: str) -> Ended:
         """How a run ended that does not run any more, as far as there is a trace of it."""
 
+    def started_from(self, agent: str, invocation: str) -> str | None:
+        """The bundle of this run, as whoever started it wrote down; None if it is not known."""
+
     def subscribe(self, listener: Callable[[Ended], None]) -> Callable[[], None]:
         """Call `listener` on the loop at every end; returns the way to stop.
 

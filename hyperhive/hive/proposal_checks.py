@@ -66,6 +66,8 @@ class ProposalChecks:
 
     def _see(self, events: Sequence[Event]) -> None:
         for event in events:
+            if event.kind == "deploy":
+                self._bell.set()
             if event.kind == "approval":
                 self._bell.set()
                 self._ends.see(event)
@@ -84,17 +86,16 @@ class ProposalChecks:
 
     async def _check_next(self) -> bool:
         """Whether there was one."""
-        opened = await self._store.read(lambda tx: tx.approvals.open())
-        for approval in opened:
-            if approval.state == "checking":
-                self._gone.clear()
-                self._current = approval
-                try:
-                    await self._check(approval)
-                finally:
-                    self._current = None
-                return True
-        return False
+        approval = await self._store.read(_next)
+        if approval is None:
+            return False
+        self._gone.clear()
+        self._current = approval
+        try:
+            await self._check(approval)
+        finally:
+            self._current = None
+        return True
 
     async def _check(self, approval: Approval) -> None:
         try:
@@ -147,6 +148,15 @@ class ProposalChecks:
                 close(tx, self._clock, known, state, note)
 
         await self._store.write(change, essential=True)
+
+
+def _next(tx: Transaction) -> Approval | None:
+    """While what was approved for an agent is not built yet, what it comes to has to be kept."""
+    building = {d.agent_id for d in tx.deploys.open() if d.approval_id is not None}
+    for approval in tx.approvals.open():
+        if approval.state == "checking" and approval.agent_id not in building:
+            return approval
+    return None
 
 
 def _is_of_the_host(approval: Approval) -> bool:

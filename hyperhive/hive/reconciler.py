@@ -230,11 +230,19 @@ class Reconciler:
                 raise Unavailable(f"nothing was built for {agent.name} that could be started")
             if self._storage.critical:  # it starts by itself once there is room
                 raise Unavailable(self._storage.problem)
-            await self._start(agent)
+            run = await self._start(agent)
+            if operation.kind == "restart":
+                self._check_bundle(agent, run)
         if operation.kind == "destroy":
             await self._sockets.close(agent.name)
             if operation.purge:
                 await self._wipe(agent)
+
+    def _check_bundle(self, agent: Agent, run: Invocation) -> None:
+        """Somebody else may have been quicker, and started it from what was there before."""
+        found = self._runtime.started_from(agent.name, run.id)
+        if None not in (found, agent.bundle) and found != agent.bundle:
+            raise Unavailable(f"it was started from {found} instead of {agent.bundle}")
 
     async def _wipe(self, agent: Agent) -> None:
         """Delete for good what it left. Every step may be repeated."""

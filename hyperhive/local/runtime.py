@@ -101,6 +101,9 @@ class LocalRuntime:
     async def running(self) -> dict[str, Invocation]:
         return self._runs.invocations()
 
+    def started_from(self, agent: str, invocation: str) -> str | None:
+        return None
+
     async def how_ended(self, agent: str, invocation: str) -> Ended:
         """A process tells only its parent, which was an earlier service."""
         return Ended(Invocation(agent, invocation, 0.0), "unknown", None)

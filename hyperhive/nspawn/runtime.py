@@ -100,6 +100,10 @@ class NspawnRuntime:
     async def how_ended(self, agent: str, invocation: str) -> Ended:
         return await self._lives.how_ended(Invocation(agent, invocation, 0.0))
 
+    def started_from(self, agent: str, invocation: str) -> str | None:
+        launch = self._launches.find(agent)
+        return launch.bundle if launch and launch.invocation == invocation else None
+
     async def start(self, agent: Agent) -> Invocation:
         async with self._acting[agent.name]:
             state = await self._lives.look(agent.name)

@@ -101,6 +101,23 @@ async def test_a_check_goes_on_beside_a_deploy(built: Built, clone: Clone) -> No
         assert (await built.over(2)).state == "done"
 
 
+async def test_what_was_approved_is_built_before_the_next_is_checked(
+    built: Built, clone: Clone
+) -> None:
+    await first(built)
+    gate = Gate(built, "build alice")
+    async with built.serving():
+        number = await clone.propose(agent_nix="two")
+        shown = await becomes(built, number, "pending")
+        await built.hive.approvals.approve(number)
+        await gate.reached.wait()
+        later = await clone.propose(agent_nix="three")
+        assert built.builds.proposed == {"alice": shown.binding["drv"]}
+        gate.opened.set()
+        await built.over(1)
+        await becomes(built, later, "stale_base")
+
+
 async def test_a_service_that_ends_in_the_middle_goes_on(built: Built, clone: Clone) -> None:
     await first(built)
     gate = Gate(built, "check alice")

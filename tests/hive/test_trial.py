@@ -84,6 +84,28 @@ async def test_one_that_cannot_be_started_is_put_back(built: Built) -> None:
         assert await built.bundle() == bundle(before)
 
 
+async def test_one_that_runs_from_something_else_is_put_back(
+    built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where somebody restarted it by hand at just that moment."""
+    before = await first(built)
+    await built.redeclare(alice=anew())
+    wrong = "/nix/store/another"
+    started_from = built.runtime.started_from
+
+    def other(agent: str, invocation: str) -> str | None:
+        return wrong if invocation == "alice-2" else started_from(agent, invocation)
+
+    monkeypatch.setattr(built.runtime, "started_from", other)
+    async with built.serving():
+        failed = await built.over(1)
+        assert failed.built is not None
+        why = f"it was started from {wrong} instead of {failed.built.bundle}"
+        await is_back(built, before, failed, why)
+        await built.becomes("idle")
+        assert await built.bundle() == bundle(before)
+
+
 TROUBLE = [
     ("sick", SICK),
     ("dies", "it ended as soon as it ran: crash, exit 7"),

@@ -71,6 +71,9 @@ class Driver:
     async def peer_allowed(self, name: str, uid: int) -> bool:
         return self._runtime.peer_allowed(name, uid)
 
+    async def started_from(self, name: str, invocation: str) -> str | None:
+        return self._runtime.started_from(name, invocation)
+
     async def descriptors(self) -> int:
         return len(os.listdir("/proc/self/fd"))
 

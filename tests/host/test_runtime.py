@@ -54,7 +54,10 @@ async def test_an_agent_starts_once_and_stops(adapter: Driven, hive: Hosted) -> 
     assert await adapter.call("start", "alice") == first
     assert await adapter.call("running") == {"alice": first}
     assert hive.unit("alice", "InvocationID") == {"InvocationID": first}
-    assert hive.launch("alice")["invocation_id"] == first
+    launch = hive.launch("alice")
+    assert launch["invocation_id"] == first
+    assert await adapter.call("started_from", "alice", first) == launch["bundle"]
+    assert await adapter.call("started_from", "alice", "another") is None
     await adapter.call("stop", "alice", "another run")
     await adapter.call("stop", "alice", "")
     assert await adapter.call("running") == {"alice": first}

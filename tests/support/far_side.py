@@ -83,6 +83,9 @@ class FakeRuntime:
     def peer_allowed(self, agent: str, uid: int) -> bool:
         return agent in self.files
 
+    def started_from(self, agent: str, invocation: str) -> str | None:
+        return self.bundles.get(invocation)
+
     async def how_ended(self, agent: str, invocation: str) -> Ended:
         return self._ends[invocation]
 
