@@ -19,7 +19,7 @@ from hyperhive.flakes.git_tree import Entry
 from hyperhive.hive.change_rows import ChangeKind, Changes, FileChange, Line
 from hyperhive.protocol.errors import InvalidField
 
-_RENAME_LIMIT = 400
+_RENAME_LIMIT = 200
 """Files on either side that git compares with each other; identical ones are found without it."""
 
 
@@ -38,7 +38,7 @@ WHOLE = Limits(files=2 * git_tree.MAX_ENTRIES, lines=200_000, characters=git_tre
 
 
 async def changes(repository: Path, base: str | None, commit: str, limits: Limits) -> Changes:
-    """What `commit` has in place of `base`, or of nothing, by path.
+    """What `commit` has in place of `base`, or of nothing.
 
     Raises NotFound, InvalidField and TooLarge for what is no tree of plain files; Unavailable.
     """
@@ -76,13 +76,17 @@ async def _renames(repository: Path, base: str, commit: str) -> dict[str, str]:
 def _pairs(
     old: Mapping[str, Entry], new: Mapping[str, Entry], origins: Mapping[str, str]
 ) -> Iterator[_Pair]:
-    """What differs: each file of either side that is not the same in both, once."""
+    """What differs: each file of either side that is not the same in both, once.
+
+    The module that is evaluated comes first, the others by path.
+    """
     moved = {
         path: origin
         for path, origin in origins.items()
         if path in new and path not in old and origin in old and origin not in new
     }
-    for path in sorted((old.keys() | new.keys()) - set(moved.values())):
+    paths = (old.keys() | new.keys()) - set(moved.values())
+    for path in sorted(paths, key=lambda path: (path != "agent.nix", path)):
         pair = old.get(moved.get(path, path)), new.get(path)
         if pair[0] != pair[1]:
             yield pair

@@ -50,8 +50,9 @@ async def test_a_long_line_is_cut_and_counted(made: Work) -> None:
 
 
 async def test_many_files_are_counted_and_then_shown(made: Work) -> None:
-    new = {f"{n:03}": b"x%d\n" % n for n in range(130)}
+    new = {f"{n:03}": b"x%d\n" % n for n in range(129)} | {"agent.nix": b"x\n"}
     found = await changes(made, {}, new, AT_ONCE)
+    assert [file.path for file in found.files[:2]] == ["agent.nix", "000"]
     assert (len(found.files), found.hidden_files, found.complete) == (100, 30, False)
     found = await changes(made, {}, new)
     assert (len(found.files), found.hidden_files, found.complete) == (130, 0, True)
