@@ -40,6 +40,17 @@ def test_only_a_manager_is_told_how_to_manage() -> None:
         assert f"`{tool}`" in prompt("manager")
 
 
+def test_who_may_propose_is_told_where_and_how() -> None:
+    assert "request_apply_commit" not in prompt("worker")
+    own = system_prompt("bob", "worker", AgentSettings(), Places(clones="/w/agents"), ("propose",))
+    assert "/w/agents/bob is a clone" in own
+    for text in (own, prompt("manager")):
+        assert "`request_apply_commit`" in text
+        assert "`git rebase applied/main`" in text
+    assert "/workspace/agents/NAME" in prompt("manager")
+    assert "Your configuration\n" not in prompt("manager")
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

@@ -16,6 +16,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from hyperhive.harness.main import main
 from hyperhive.protocol.errors import Forbidden
+from tests.harness.cloning import cloning
 from tests.support.fake_host import FakeHost, restarted
 
 # Another interpreter may bring another version of mcp than the client here has.
@@ -31,12 +32,12 @@ async def host(socket_dir: Path) -> AsyncIterator[FakeHost]:
 
 
 @contextlib.asynccontextmanager
-async def client(host: FakeHost) -> AsyncIterator[ClientSession]:
+async def client(socket: Path, **variables: str) -> AsyncIterator[ClientSession]:
     program, *args = HARNESS
     server = StdioServerParameters(
         command=program,
         args=[*args, "mcp"],
-        env={"HYPERHIVE_SOCKET": str(host.socket), "PYTHONPATH": str(ROOT)},
+        env={"HYPERHIVE_SOCKET": str(socket), "PYTHONPATH": str(ROOT), **variables},
     )
     async with stdio_client(server) as streams, ClientSession(*streams) as session:
         await session.initialize()
@@ -52,7 +53,7 @@ async def call(session: ClientSession, name: str, **arguments: object) -> Any:
 
 async def test_a_client_sends_and_receives(host: FakeHost) -> None:
     first, second = await host.mail("one"), await host.mail("two")
-    async with client(host) as session:
+    async with client(host.socket) as session:
         names = {tool.name for tool in (await session.list_tools()).tools}
         assert {"send", "recv", "ask_operator"} <= names
         assert (await call(session, "send", to="bob", body="hi"))["id"]
@@ -73,7 +74,7 @@ async def test_a_client_sends_and_receives(host: FakeHost) -> None:
 
 async def test_a_refusal_is_a_tool_error(host: FakeHost) -> None:
     host.refuse["send"] = Forbidden("there is no agent 'bob' that you may write to")
-    async with client(host) as session:
+    async with client(host.socket) as session:
         result: Any = await session.call_tool("send", {"to": "bob", "body": "hi"})
     plain = result.model_dump(by_alias=True)
     assert plain["isError"]
@@ -81,13 +82,27 @@ async def test_a_refusal_is_a_tool_error(host: FakeHost) -> None:
 
 
 async def test_a_call_outlasts_a_restart_of_the_host(host: FakeHost) -> None:
-    async with client(host) as session:
+    async with client(host.socket) as session:
         async with restarted(host):
             sending = asyncio.create_task(call(session, "send", to="bob", body="hi"))
             await asyncio.wait({sending}, timeout=0.5)
             assert not sending.done()
         assert (await sending)["id"]
     assert len(host.calls_of("send")) == 1
+
+
+async def test_a_commit_is_proposed_from_a_clone(tmp_path: Path, socket_dir: Path) -> None:
+    async with cloning(tmp_path, socket_dir) as c:
+        made = await c.commit("two")
+        workspace = {"HYPERHIVE_WORKSPACE": str(c.agents.parent)}
+        async with client(c.host.world.socket("manager"), **workspace) as session:
+            asked = {"agent": "bob", "commit_ref": made[:8], "description": "why"}
+            answer = await call(session, "request_apply_commit", **asked)
+            assert (answer["commit"], answer["state"]) == (made, "checking")
+            result: Any = await session.call_tool("request_apply_commit", {**asked, "agent": "x"})
+    plain = result.model_dump(by_alias=True)
+    assert plain["isError"]
+    assert "you may propose for; known are: bob" in plain["content"][0]["text"]
 
 
 async def debug(socket: Path, *arguments: str) -> tuple[int, str, str]:

@@ -19,6 +19,7 @@ MANAGER = WORKER | {
     "ask_operator",
     "list_agents",
     "request_spawn",
+    "request_apply_commit",
     "request_destroy",
     "start",
     "kill",
@@ -42,6 +43,12 @@ class Recorder:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
+
+
+async def test_who_may_propose_has_the_one_tool_for_it(host: Recorder) -> None:
+    async with client(host, "propose") as session:
+        names = {tool.name for tool in (await session.list_tools()).tools}
+    assert names == WORKER | {"request_apply_commit"}
 
 
 @pytest.fixture
