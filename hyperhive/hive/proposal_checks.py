@@ -51,7 +51,7 @@ class ProposalChecks:
         stop = self._store.subscribe(self._see)
         try:
             await insist(lambda: self._store.write(self._begin_anew, essential=True))
-            await self._ends.recover()
+            await insist(self._ends.recover)
             while True:
                 self._bell.clear()
                 try:
