@@ -9,7 +9,7 @@ from hyperhive.gateway.caller import Caller
 from hyperhive.hive.hive import Hive
 from hyperhive.hive.policy import require
 from hyperhive.hive.ports import Transaction
-from hyperhive.hive.views import approval_view
+from hyperhive.hive.views import request_view
 from hyperhive.protocol.verbs import GetLogs
 
 Logs = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -60,7 +60,7 @@ async def open_threads(hive: Hive, caller: Caller) -> dict[str, Any]:
         return {
             "asked": [hive.views.question(question) for question in asked],
             "to_answer": [hive.views.question(question) for question in owed],
-            "requests": [approval_view(approval) for approval in requests],
+            "requests": [request_view(approval) for approval in requests],
         }
 
     return await hive.store.read(query)

@@ -226,6 +226,13 @@ def approval_view(approval: Approval) -> View:
     }
 
 
+def request_view(approval: Approval) -> View:
+    """As whoever asked sees it, who knows the rest."""
+    view = approval_view(approval)
+    del view["binding"]
+    return {**view, "commit": approval.binding.get("commit")}
+
+
 def delivery_view(delivery: Delivery) -> View:
     message = delivery.message
     return {
