@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from hyperhive.admin import verbs
 from hyperhive.admin.context import Context
 from hyperhive.admin.queries import find
 from hyperhive.hive.agents import Push
+from hyperhive.hive.approval_digest import binding_digest
 from hyperhive.hive.mail import OPERATOR_SENDER
+from hyperhive.hive.ports import Transaction
 from hyperhive.hive.records import Operation
 from hyperhive.hive.views import approval_view, operation_view
 from hyperhive.protocol.errors import Conflict
@@ -48,7 +52,26 @@ async def cancel_question(context: Context, request: verbs.ById) -> Answer:
 
 async def approve(context: Context, request: verbs.Approve) -> Answer:
     """Approve what an agent asked for."""
-    return approval_view(await context.hive.approvals.approve(request.id, request.note))
+    seen = None
+    if request.commit is not None:
+        look = partial(_binding_of, approval_id=request.id, commit=request.commit)
+        seen = await context.hive.store.read(look)
+    return approval_view(await context.hive.approvals.approve(request.id, request.note, seen))
+
+
+def _binding_of(tx: Transaction, approval_id: int, commit: str) -> str | None:
+    """The digest of what is bound, if it is this commit. Raises Conflict."""
+    if (approval := tx.approvals.get(approval_id)) is None:
+        return None
+    bound = approval.binding.get("commit")
+    if bound is None:
+        raise Conflict(f"approval {approval_id} is about no commit: leave `--commit` out")
+    if not bound.startswith(commit):
+        raise Conflict(
+            f"approval {approval_id} is about commit {bound[:12]}, not {commit}: "
+            f"look at it with `hyperhive diff {approval_id}`"
+        )
+    return binding_digest(approval)
 
 
 async def deny(context: Context, request: verbs.Deny) -> Answer:
@@ -58,8 +81,15 @@ async def deny(context: Context, request: verbs.Deny) -> Answer:
 
 async def spawn(context: Context, request: verbs.Spawn) -> Answer:
     """Make a new agent and start it."""
-    agent = await context.hive.agents.spawn(request.name, request.description)
-    return {"agent": agent.name, "id": agent.id}
+    key = request.key or ""
+    if request.module is None:
+        agent = await context.hive.agents.spawn(request.name, request.description, key)
+    else:
+        spawn_with = context.hive.need_deploying().proposals.spawn
+        of = (request.name, request.description, request.module)
+        agent = await spawn_with(*of, key or uuid.uuid4().hex)
+    going_on = await context.hive.store.read(lambda tx: tx.deploys.open(agent.id))
+    return {"agent": agent.name, "id": agent.id, "deploy": going_on[0].id if going_on else None}
 
 
 async def start(context: Context, request: verbs.ByName) -> Answer:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from hyperhive.protocol.bundle import ModelName
-from hyperhive.protocol.model import MAX_BATCH, MAX_WAIT, AgentName, Body, Key, Recipient
+from hyperhive.protocol.model import MAX_BATCH, MAX_BODY, MAX_WAIT, AgentName, Body, Key, Recipient
 from hyperhive.protocol.schema import Items, Range, Text
-from hyperhive.protocol.verbs import Id, Options, Reason, Ttl
+from hyperhive.protocol.verbs import CommitRef, Id, Options, Reason, Ttl
 
 _Limit = Annotated[int, Range(1, 1_000)]
 
@@ -78,8 +78,12 @@ class Rollback:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spawn:
+    """With `module`, its `agent.nix`, not of the defaults alone; a repeat needs the same `key`."""
+
     name: AgentName
     description: Annotated[str, Text(min=0, max=2_000)] = ""
+    module: Annotated[str, Text(min=0, max_bytes=MAX_BODY)] | None = None
+    key: Key | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +118,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approve:
+    """With `commit` only if it is about the one whose id begins so."""
+
     id: Id
     note: Reason = ""
+    commit: CommitRef | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

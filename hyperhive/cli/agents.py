@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import click
 
 from hyperhive.cli.render import duration, one_line, size, table
 from hyperhive.cli.session import Session, json_option, show
+from hyperhive.protocol.errors import InvalidField, TooLarge
+from hyperhive.protocol.model import MAX_BODY
 
 _SPARE = ("cpu", "tasks", "memory", "role", "today", "model")
 """Columns of agents that a narrow terminal does without, those of least use first."""
@@ -85,12 +88,31 @@ def _hold(hold: dict[str, Any]) -> str:
 @click.command()
 @click.argument("name")
 @click.option("--description", default="", help="What it is for.")
+@click.option("--module", "path", metavar="FILE", help="Its `agent.nix`, instead of the defaults'.")
 @json_option
 @click.pass_obj
-def spawn(session: Session, name: str, description: str, as_json: bool) -> None:
-    """Make a new agent and start it."""
-    answer = session.call("spawn", name=name, description=description)
-    show(answer, as_json, lambda: f"{name} is being made")
+def spawn(session: Session, name: str, description: str, path: str | None, as_json: bool) -> None:
+    """Make a new agent and start it. FILE '-' reads stdin."""
+    module = None if path is None else _module(path)
+    key = uuid.uuid4().hex
+    answer = session.call("spawn", name=name, description=description, module=module, key=key)
+    follow = f"\nFollow it: hyperhive deploy-log {answer['deploy']} -f" if answer["deploy"] else ""
+    show(answer, as_json, lambda: f"{name} is being made{follow}")
+
+
+def _module(path: str) -> str:
+    """The text of a file, or of standard input. Raises InvalidField, TooLarge."""
+    try:
+        with click.open_file(path, "rb") as file:
+            data: bytes = file.read(MAX_BODY + 1)
+    except OSError as error:
+        raise InvalidField(path, f"cannot be read: {error.strerror}") from None
+    if len(data) > MAX_BODY:
+        raise TooLarge(f"{path} has more than {MAX_BODY} bytes, which a module cannot have")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidField(path, f"is not UTF-8 at byte {error.start}") from None
 
 
 def _lifecycle(verb: str, doc: str, done: str) -> click.Command:

@@ -95,15 +95,29 @@ def cancel_question(session: Session, number: int, as_json: bool) -> None:
 def approvals(session: Session, everything: bool, as_json: bool) -> None:
     """Requests that wait for your decision."""
     rows = session.call("approvals", all=everything)["approvals"]
-    head = ("id", "kind", "agent", "by", "state", "description")
+    head = ("id", "kind", "agent", "commit", "by", "state", "description")
     lines = [
-        (a["id"], _kind(a), a["agent"], a["requester"], a["state"], a["note"] or a["description"])
+        (
+            *(a["id"], _kind(a), a["agent"], a["binding"].get("commit", "-")[:12]),
+            *(a["requester"], a["state"], a["note"] or a["description"]),
+        )
         for a in rows
     ]
-    text = table(head, lines, "nothing waits for approval")
+    text = table(head, lines, "nothing waits for approval", ("commit", "by"))
+    show(rows, as_json, lambda: "\n".join((text, *_next_steps(rows))))
+
+
+def _next_steps(rows: list[dict[str, Any]]) -> list[str]:
+    """What to type, after an empty line."""
+    states = {a["state"] for a in rows}
+    steps = []
     if any("commit" in a["binding"] for a in rows):
-        text += "\n\nWhat one would change: hyperhive diff ID"
-    show(rows, as_json, lambda: text)
+        steps.append("What one would change: hyperhive diff ID")
+    if "pending" in states:
+        steps.append("To decide: hyperhive approve ID, or hyperhive deny ID REASON")
+    if "checking" in states:
+        steps.append("What is checking is being evaluated: it can be approved when it is pending.")
+    return ["", *steps] if steps else []
 
 
 def _kind(approval: dict[str, Any]) -> str:
@@ -113,12 +127,21 @@ def _kind(approval: dict[str, Any]) -> str:
 @click.command()
 @_APPROVAL
 @click.option("--note", default="", help="A word that reaches the requester.")
+@click.option("--commit", metavar="PREFIX", help="Only if it is about the commit of this id.")
 @json_option
 @click.pass_obj
-def approve(session: Session, number: int, note: str, as_json: bool) -> None:
+def approve(session: Session, number: int, note: str, commit: str | None, as_json: bool) -> None:
     """Approve a request; it is carried out at once."""
-    approval = session.call("approve", id=number, note=note)
-    show(approval, as_json, lambda: f"approved: {approval['kind']} {approval['agent']}")
+    approval = session.call("approve", id=number, note=note, commit=commit)
+    show(approval, as_json, lambda: _approved(approval))
+
+
+def _approved(approval: dict[str, Any]) -> str:
+    what = f"approved: {_kind(approval)} {safe(approval['agent'])}"
+    if commit := approval["binding"].get("commit"):
+        follow = f"hyperhive deploy-log {approval['id']} -f"
+        return f"{what}, commit {commit[:12]}\nFollow it: {follow}"
+    return what
 
 
 @click.command()

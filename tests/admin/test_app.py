@@ -23,7 +23,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "agents": {},
     "answer": {"id": 1, "answer": "yes"},
     "approvals": {"all": True, "limit": 5},
-    "approve": {"id": 1, "note": "good"},
+    "approve": {"id": 1, "note": "good", "commit": "0123abcd"},
     "ask": {
         "to": "alice",
         "question": "tea?",
@@ -60,7 +60,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "revive": {"name": "alice"},
     "rollback": {"name": "alice", "to": 1},
     "send": {"to": "alice", "body": "hello", "in_reply_to": 1, "ttl_seconds": 60, "key": KEY},
-    "spawn": {"name": "carol", "description": "counts"},
+    "spawn": {"name": "carol", "description": "counts", "module": "{ }", "key": "k"},
     "start": {"name": "alice"},
     "status": {},
     "update": {"name": "alice"},

@@ -113,6 +113,16 @@ class Workshop:
 
         return await self.made.hive.store.write(change)
 
+    async def checking(self, approval_id: int) -> None:
+        """It is looked at once more."""
+
+        def change(tx: Transaction) -> None:
+            approval = tx.approvals.get(approval_id)
+            assert approval is not None
+            tx.approvals.save(replace(approval, state="checking"))
+
+        await self.made.hive.store.write(change)
+
     def _built(self, agent: str) -> Built:
         self._systems += 1
         bundle = f"/nix/store/{self._systems:032d}-agent-{agent}"
