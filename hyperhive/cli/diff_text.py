@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ _BLANK = re.compile(
 )
 _MODES = {"100644": "file", "100755": "program", "120000": "link", "160000": "submodule"}
 _SIGNS = {"same": " ", "added": "+", "removed": "-"}
-_TONES = {"added": "green", "removed": "red", "gap": "cyan"}
+_TONES = {"added": "green", "removed": "red"}
 _EFFECTS = ("wider", "narrower", "other")
 _CONTINUED = ">"
 _TAB = 8
@@ -35,7 +35,14 @@ class Paper:
     width: int | None = None
 
     def ink(self, text: str, colour: str | None = None, *, bold: bool = False) -> str:
-        return click.style(text, fg=colour, bold=bold or None) if self.coloured else text
+        if not self.coloured or not (colour or bold):
+            return text
+        return click.style(text, fg=colour, bold=bold or None)
+
+    def lines(self, text: str, colour: str | None = None, *, bold: bool = False) -> Iterator[str]:
+        """As wide as the terminal, which would begin lines that look like others."""
+        for part in _broken(text, self.width):
+            yield self.ink(part, colour, bold=bold)
 
 
 def drawn(text: str) -> str:
@@ -55,7 +62,12 @@ def _escape(char: str) -> str:
 
 
 def diff_text(view: Data, paper: Paper) -> str:
-    parts = (_head(view, paper), _commits(view), _rights(view, paper), _warnings(view, paper))
+    parts = (
+        _head(view, paper),
+        _commits(view, paper),
+        _rights(view, paper),
+        _warnings(view, paper),
+    )
     packages, files = _packages(view), _files(view, paper)
     sections = ["\n".join(part) for part in (*map(list, parts), list(packages), list(files))]
     return "\n\n".join(section for section in sections if section)
@@ -64,10 +76,10 @@ def diff_text(view: Data, paper: Paper) -> str:
 def _head(view: Data, paper: Paper) -> Iterator[str]:
     approval, deploy = view["approval"], view["deploy"]
     if approval is not None:
-        number, text = approval["id"], approval["note"] or ""
-        yield paper.ink(f"approval {number} is {approval['state']}: {_wish(approval)}", bold=True)
-        yield from (f"  {drawn(line)}" for line in approval["description"].splitlines())
-        yield from (f"  note: {drawn(line)}" for line in text.splitlines())
+        text = f"approval {approval['id']} is {approval['state']}: {_wish(approval)}"
+        yield paper.ink(text, bold=True)
+        yield from _text(approval["description"], "  ", paper)
+        yield from _text(approval["note"], "  note: ", paper)
     else:
         what = f"{deploy['kind']} of {deploy['agent']}, by {deploy['actor']}"
         yield paper.ink(f"deploy {deploy['id']} is {deploy['state']}: {what}", bold=True)
@@ -78,7 +90,12 @@ def _head(view: Data, paper: Paper) -> Iterator[str]:
         others = [c for c in base["choices"] if c["which"] != base["which"]]
         yield from (f"  or --base {c['which']}: {one_line(c['label'])}" for c in others)
     if view["problem"]:
-        yield paper.ink(f"cannot be shown: {one_line(view['problem'])}", "red", bold=True)
+        yield from paper.lines(f"cannot be shown: {one_line(view['problem'])}", "red", bold=True)
+
+
+def _text(text: str, margin: str, paper: Paper) -> Iterator[str]:
+    for line in text.rstrip("\n").split("\n") if text else ():
+        yield from paper.lines(f"{margin}{drawn(line)}")
 
 
 def _wish(approval: Data) -> str:
@@ -95,11 +112,11 @@ def _label(base: Data) -> str:
     return str(base["which"])
 
 
-def _commits(view: Data) -> Iterator[str]:
+def _commits(view: Data, paper: Paper) -> Iterator[str]:
     for commit in view["commits"]:
         author = one_line(commit["author"])
-        yield f"{commit['id'][:12]}  {commit['at']}  {author}"
-        yield from (f"    {drawn(line)}" for line in commit["message"].split("\n"))
+        yield from paper.lines(f"{commit['id'][:12]}  {commit['at']}  {author}")
+        yield from _text(commit["message"], "    ", paper)
     if view["more_commits"]:
         yield f"and at least {view['more_commits']} more"
 
@@ -115,12 +132,12 @@ def _rights(view: Data, paper: Paper) -> Iterator[str]:
             if one["effect"] == effect:
                 mark = "!" if effect == "wider" else " "
                 text = f"{mark} {effect:<8}  {one['option']:<{width}}  {drawn(one['what'])}"
-                yield paper.ink(text, "yellow" if effect == "wider" else None)
+                yield from paper.lines(text, "yellow" if effect == "wider" else None)
 
 
 def _warnings(view: Data, paper: Paper) -> Iterator[str]:
     for warning in view["warnings"]:
-        yield paper.ink(f"warning: {one_line(warning)}", "yellow")
+        yield from paper.lines(f"warning: {one_line(warning)}", "yellow")
 
 
 def _packages(view: Data) -> Iterator[str]:
@@ -155,11 +172,13 @@ def _files(view: Data, paper: Paper) -> Iterator[str]:
 
 
 def _file(file: Data, paper: Paper) -> Iterator[str]:
-    yield paper.ink(f"{file['kind']} {_path(file)}{_sizes(file)}{_modes(file)}", bold=True)
+    yield from paper.lines(f"{file['kind']} {_path(file)}{_sizes(file)}{_modes(file)}", bold=True)
     if file["note"]:
-        yield f"# {drawn(file['note'])}"
-    for line in file["lines"]:
-        yield from _line(line, paper)
+        yield from paper.lines(f"# {drawn(file['note'])}")
+    for gap, lines in _hunks(file["lines"]):
+        yield paper.ink(f"@@ {_place(lines)} @@ {gap}".rstrip(), "cyan")
+        for line in lines:
+            yield from _line(line, paper)
     if file["hidden"]:
         yield paper.ink(f"! {file['hidden']} lines are not shown in full", "red", bold=True)
 
@@ -186,16 +205,33 @@ def _modes(file: Data) -> str:
     return f", mode {' -> '.join(named)}"
 
 
+def _hunks(lines: Sequence[Data]) -> Iterator[tuple[str, Sequence[Data]]]:
+    """What stands together, and the gap before it; a gap at the end has nothing behind it."""
+    gap, begin = "", 0
+    for at, line in enumerate(lines):
+        if line["kind"] == "gap":
+            if at > begin:
+                yield gap, lines[begin:at]
+            gap, begin = line["text"], at + 1
+    if gap or begin < len(lines):
+        yield gap, lines[begin:]
+
+
+def _place(lines: Sequence[Data]) -> str:
+    """Line numbers and counts, as in a unified diff."""
+    if not lines:
+        return "end"
+    sides = [[line[side] for line in lines if line[side]] for side in ("old", "new")]
+    old, new = (f"{numbers[0] if numbers else 0},{len(numbers)}" for numbers in sides)
+    return f"-{old} +{new}"
+
+
 def _line(line: Data, paper: Paper) -> Iterator[str]:
     kind = line["kind"]
-    if kind == "gap":
-        yield paper.ink(f"@@ {line['text']} @@", _TONES[kind])
-        return
     text = drawn(line["text"])
     if kind != "same":
         text = _ended(text)
-    for part in _broken(f"{_SIGNS[kind]}{text}", paper.width):
-        yield paper.ink(part, _TONES.get(kind))
+    yield from paper.lines(f"{_SIGNS[kind]}{text}", _TONES.get(kind))
 
 
 def _ended(text: str) -> str:
@@ -205,7 +241,6 @@ def _ended(text: str) -> str:
 
 
 def _broken(text: str, width: int | None) -> Iterator[str]:
-    """As wide as the terminal, which would begin lines that look like others."""
     begin = used = 0
     for at, char in enumerate(text if width is not None else ""):
         needs = _TAB if char == "\t" else columns(char)

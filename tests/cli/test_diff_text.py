@@ -13,8 +13,10 @@ ESC = "\x1b"
 PLAIN = Paper()
 
 
-def line(kind: str, text: str) -> dict[str, Any]:
-    return {"kind": kind, "text": text, "old": 1, "new": 1}
+def line(kind: str, text: str, number: int = 1) -> dict[str, Any]:
+    """At this line on either side, if it is on that side."""
+    old, new = None if kind == "added" else number, None if kind == "removed" else number
+    return {"kind": kind, "text": text, "old": old, "new": new}
 
 
 def file(*lines: dict[str, Any], **changed: Any) -> dict[str, Any]:
@@ -66,9 +68,10 @@ def view(*files: dict[str, Any], **changed: Any) -> dict[str, Any]:
 
 
 def body(*lines: dict[str, Any], paper: Paper = PLAIN, **changed: Any) -> list[str]:
-    """The lines of one file, below its name."""
+    """The lines of one file, below its name and the first place in it."""
     text = diff_text(view(file(*lines, **changed)), paper)
-    return text.split("files that differ: 1\n\n", 1)[1].splitlines()[1:]
+    found = text.split("files that differ: 1\n\n", 1)[1].splitlines()
+    return found[2:] if lines else found[1:]
 
 
 def name(**changed: Any) -> str:
@@ -90,9 +93,9 @@ def test_the_whole_of_it() -> None:
         "size_after": 3 * 2**29,
         "download": None,
     }
-    lines = [line("gap", "8 unchanged lines"), line("removed", "a"), line("added", "b")]
+    lines = [line("gap", "8 unchanged lines"), line("removed", "a", 9), line("added", "b", 9)]
     shown = view(
-        file(*lines, line("same", "c")),
+        file(*lines, line("same", "c", 10), line("gap", "1 unchanged lines", 11)),
         commits=[commit],
         more_commits=3,
         privileges=rights,
@@ -127,10 +130,11 @@ packages: 1.0G before, 1.5G after
 files that differ: 1
 
 changed agent.nix, 10 -> 12 bytes
-@@ 8 unchanged lines @@
+@@ -9,2 +9,2 @@ 8 unchanged lines
 -a
 +b
- c"""
+ c
+@@ end @@ 1 unchanged lines"""
     )
 
 
@@ -170,6 +174,19 @@ def test_a_deploy() -> None:
     deploy = {"id": 3, "state": "done", "kind": "update", "agent": "alice", "actor": "operator"}
     text = diff_text(view(approval=None, deploy=deploy), PLAIN)
     assert text.startswith("deploy 3 is done: update of alice, by operator\ncommit   ccc")
+
+
+def test_places_are_told_as_in_a_unified_diff() -> None:
+    def places(*lines: dict[str, Any]) -> list[str]:
+        text = diff_text(view(file(*lines)), PLAIN)
+        return [found for found in text.splitlines() if found.startswith("@@")]
+
+    assert places(line("added", "a"), line("added", "b", 2)) == ["@@ -0,0 +1,2 @@"]
+    assert places(
+        *(line("removed", "a"), line("same", "b", 2), line("gap", "7 unchanged lines")),
+        *(line("same", "b", 10), line("added", "b", 11)),
+    ) == ["@@ -1,2 +2,1 @@", "@@ -10,1 +10,2 @@ 7 unchanged lines"]
+    assert places() == []
 
 
 def test_names_say_what_became_of_the_file() -> None:
@@ -217,9 +234,18 @@ def test_a_terminal_begins_no_line_by_itself() -> None:
     assert body(line("added", fake * 9)) == [f"+{fake * 9}"]
 
 
+def test_what_agents_say_begins_no_line_either() -> None:
+    told = view(warnings=["w" * 50], privileges=[])
+    told["approval"]["description"] = f"please{' ' * 70}! nothing is wider\n{ESC}[2J\r\u2028"
+    told["approval"]["note"] = "n" * 90
+    text = diff_text(told, Paper(width=78))
+    assert "\n>! nothing is wider\n  \\u001b[2J\\u000d\\u2028\n  note: nnn" in text
+    assert all(len(line) <= 78 for line in text.splitlines())
+
+
 def test_colours_are_for_terminals() -> None:
-    lines = [line("removed", f"{ESC}[32mx"), line("added", "y"), line("gap", "1 unchanged lines")]
+    lines = [line("removed", f"{ESC}[32mx"), line("added", "y"), line("same", "z")]
     coloured = body(*lines, paper=Paper(coloured=True))
-    assert coloured[:2] == [f"{ESC}[31m-\\u001b[32mx{ESC}[0m", f"{ESC}[32m+y{ESC}[0m"]
+    assert coloured == [f"{ESC}[31m-\\u001b[32mx{ESC}[0m", f"{ESC}[32m+y{ESC}[0m", " z"]
     assert [click.unstyle(text) for text in coloured] == body(*lines)
     assert ESC not in "".join(body(*lines))
