@@ -71,7 +71,8 @@ def body(*lines: dict[str, Any], paper: Paper = PLAIN, **changed: Any) -> list[s
     """The lines of one file, below its name and the first place in it."""
     text = diff_text(view(file(*lines, **changed)), paper)
     found = text.split("files that differ: 1\n\n", 1)[1].splitlines()
-    return found[2:] if lines else found[1:]
+    begin = next((at for at, text in enumerate(found) if text.startswith("@@")), 0)
+    return found[begin + 1 :]
 
 
 def name(**changed: Any) -> str:
