@@ -11,11 +11,12 @@ from hyperhive.hive.clock import Clock
 from hyperhive.hive.config_ports import Builds, Configs
 from hyperhive.hive.deploy_orders import log_deploy
 from hyperhive.hive.deploy_rows import OPEN_DEPLOYS, Deploy
-from hyperhive.hive.mail import notify_manager
+from hyperhive.hive.mail import notify, notify_manager
 from hyperhive.hive.ports import Store, Transaction
 from hyperhive.hive.records import Agent, ApprovalState
 from hyperhive.hive.retry import a_few_times
 from hyperhive.protocol.errors import HiveError
+from hyperhive.protocol.model import MANAGER
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,10 @@ class Ends:
         }
         event = "rolled_back" if over.state == "rolled_back" else "rebuilt"
         notify_manager(tx, self._clock, over.agent, event, told)
+        approval = tx.approvals.get(over.approval_id) if over.approval_id is not None else None
+        requester = tx.agents.get(approval.requester_id) if approval is not None else None
+        if requester is not None and requester.name != MANAGER:
+            notify(tx, self._clock, requester, event, told)
         return over
 
     def find_going_on(self, tx: Transaction, deploy: Deploy) -> tuple[Deploy, Agent] | None:

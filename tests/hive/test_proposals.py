@@ -186,6 +186,11 @@ async def test_who_may_propose_what(make_built: MakeBuilt, tmp_path: Path) -> No
         await built.over()
         number = await Clone(built, tmp_path / "own", "alice").propose(agent_nix="two")
         assert (await becomes(built, number, "pending")).requester == "alice"
+        await built.hive.approvals.approve(number)
+        await built.over(1)
+    assert await told(built, number, "alice") == ["approved"]
+    for name in ("manager", "alice"):
+        assert number in [n.get("deploy") for n in await built.told(name)], name
 
 
 @pytest.mark.parametrize("commit", ["abcd", "a" * 39, "a" * 41, "A" * 40, "main", "a" * 39 + "\n"])
