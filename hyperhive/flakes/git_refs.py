@@ -45,9 +45,10 @@ async def find(repository: Path, ref: str) -> str | None:
 
 async def named(repository: Path) -> dict[str, str]:
     """All refs, by full name, and the commits that they name."""
-    form = "--format=%(refname) %(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end)"
+    form = "--format=%(refname) %(objectname) %(*objectname)"  # the last is what a tag is of
     answer = await git(repository, "for-each-ref", form)
-    return dict(line.rsplit(" ", 1) for line in answer.decode().splitlines())
+    lines = [line.split() for line in answer.decode().splitlines()]
+    return {fields[0]: fields[-1] for fields in lines}
 
 
 async def pointed(repository: Path) -> dict[str, str]:

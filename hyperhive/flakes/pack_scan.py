@@ -18,6 +18,7 @@ MAX_UNPACKED = 128 * 2**20
 
 _OFS_DELTA, _REF_DELTA = 6, 7
 _CHUNK = 16 * 1024
+_SIZE_BITS = 64
 _BEGIN = 32
 """Of what is unpacked this much is kept: the two sizes that a delta begins with."""
 
@@ -66,6 +67,8 @@ class _Reader:
         byte = self._byte()
         kind, size, shift = byte >> 4 & 7, byte & 15, 4
         while byte & 0x80:
+            if shift >= _SIZE_BITS:
+                raise InvalidField("pack", "has an object whose size has no end")
             byte = self._byte()
             size |= (byte & 0x7F) << shift
             shift += 7

@@ -169,6 +169,16 @@ def a_pack_with_another_sum(forge: Forge) -> Offer:
     return Offer(commit, sealed(forge.entries())[:-20] + b"\0" * 20)
 
 
+@case("size has no end")
+def an_object_whose_size_has_no_end(forge: Forge) -> Offer:
+    return Offer(forge.files(), sealed([*forge.entries(), b"\xff" * 2**20]))
+
+
+@case("is damaged|ends early")
+def a_delta_whose_base_has_no_end(forge: Forge) -> Offer:
+    return Offer(forge.files(), sealed([*forge.entries(), b"\x61" + b"\xff" * 2**20]))
+
+
 @case("is refused")
 def an_object_of_a_kind_that_is_none(forge: Forge) -> Offer:
     return Offer(forge.files(), sealed([*forge.entries(), packed(5, 1, b"x")]))

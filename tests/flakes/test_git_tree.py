@@ -98,6 +98,9 @@ async def test_links_out_of_the_tree_are_refused(
         ("100644", "a/../b", "is no name for a file"),
         ("100644", ".git/config", "is no name for a file"),
         ("100644", ".GIT", "is no name for a file"),
+        ("100644", ".git ./x", "is no name for a file"),
+        ("100644", "GIT~1", "is no name for a file"),
+        ("100644", ".git::$INDEX_ALLOCATION/x", "is no name for a file"),
         ("100644", "a\nb", "cannot be shown"),
         ("100644", "a\u202eb", "cannot be shown"),
         ("100644", "/".join("abcdefgh" * 5), "deeper than 32"),
@@ -130,6 +133,16 @@ async def test_a_small_repository_of_very_many_files(made: Work) -> None:
         kind, mode = "tree", "040000"
     commit = made.git("alice", "commit-tree", "-m", "x", below)
     with pytest.raises(TooLarge):
+        await made.repositories.list("alice", commit)
+
+
+async def test_a_small_repository_of_very_many_directories_without_a_file(made: Work) -> None:
+    below = made.git("alice", "mktree", "-z")
+    for _ in range(12):
+        lines = "".join(f"040000 tree {below}\t{n}\0" for n in range(10))
+        below = made.git("alice", "mktree", "-z", given=lines.encode())
+    commit = made.git("alice", "commit-tree", "-m", "x", below)
+    with pytest.raises(TooLarge, match="or as many directories"):
         await made.repositories.list("alice", commit)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import sys
 from pathlib import Path
 
@@ -123,3 +124,15 @@ async def test_nothing_is_left_however_early_and_often_it_is_cancelled(
 async def test_a_program_that_is_not_there() -> None:
     with pytest.raises(Unavailable, match="no-such-program cannot be started"):
         await run(["no-such-program"], environment={}, seconds=1, output=Kept(1), errors=Kept(1))
+
+
+async def test_it_has_no_more_than_its_limits() -> None:
+    read = "import resource,sys,time\nwhile resource.getrlimit(resource.RLIMIT_AS)[0] < 0: pass\n"
+    read += "print(resource.getrlimit(resource.RLIMIT_CPU))\nbytearray(2**30)"
+    output, errors = Kept(1_000), Kept(10_000)
+    limits = {resource.RLIMIT_CPU: 7, resource.RLIMIT_AS: 2**29}
+    status = await run(
+        python(read), environment={}, seconds=20.0, output=output, errors=errors, limits=limits
+    )
+    assert (status, output.data) == (1, b"(7, 7)\n")
+    assert b"MemoryError" in errors.data

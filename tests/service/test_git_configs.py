@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,10 @@ from hyperhive.flakes.git_objects import File
 from hyperhive.hive.deploy_rows import Built
 from hyperhive.protocol.bundle import AgentSettings
 from hyperhive.protocol.errors import Conflict, NotFound
+from hyperhive.service import git_configs
 from hyperhive.service.git_configs import GitConfigs
+from tests.flakes.clones import Clone
+from tests.flakes.forge import NIX, Forge
 from tests.flakes.test_nix import DRV, HASH
 from tests.store.given import StepClock
 
@@ -119,3 +123,122 @@ async def test_nothing_is_left_of_what_is_removed(
     assert await configs.head("alice") is None
     await configs.settle("alice", 2, again)
     assert await git.tagged("alice", "deployed/1") is None
+
+
+# --- as it is proposed ---
+
+
+async def test_what_clones_are_told(tmp_path: Path, configs: GitConfigs) -> None:
+    refs = await configs.refs("alice")
+    assert (refs.main, refs.tags) == (None, {})
+    one = await configs.declare("alice", FIRST, None)
+    two = await configs.declare("alice", {"agent.nix": b"two"}, one)
+    assert (await configs.refs("alice")).tags == {}
+    await configs.settle("alice", 9, one)
+    await configs.mark("alice", "failed", 10, two, "why")
+    await configs.mark("alice", "building", 10, two)
+    refs = await configs.refs("alice")
+    assert refs.main == one
+    assert list(refs.tags) == ["building/10", "failed/10", "deployed/9"]
+    assert (refs.tags["building/10"], refs.tags["deployed/9"]) == (two, one)
+    clone, reason = Clone(tmp_path / "clone"), refs.tags["failed/10"]
+    clone.take(await configs.pack("alice", [one], []), one)
+    clone.take(await configs.pack("alice", [reason], [one]), reason)
+    assert clone.git("rev-parse", "HEAD").decode().strip() == two
+    assert clone.git("cat-file", "tag", reason).endswith(b"\nwhy\n")
+    assert (await configs.pack("alice", [two], [reason]))[8:12] == b"\0" * 4
+
+
+async def test_only_the_newest_tags_and_only_words_that_are_known(
+    git: Repositories, configs: GitConfigs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(git_configs, "MAX_TAGS", 3)
+    one = await configs.declare("alice", FIRST, None)
+    for number in (2, 10, 9, 1):
+        await git.tag("alice", f"deployed/{number}", one)
+    await git.tag("alice", "other/11", one)
+    assert list((await configs.refs("alice")).tags) == ["deployed/10", "deployed/9", "deployed/2"]
+
+
+async def proposed(
+    configs: GitConfigs, clone: Clone, base: str, texts: Sequence[str]
+) -> tuple[str, bytes]:
+    """A commit on top of `base` with these as its `agent.nix`, one after the other."""
+    clone.take(await configs.pack("alice", [base], []), base)
+    commit = [clone.commit(agent=text) for text in texts][-1]
+    return commit, clone.pack(commit, base)
+
+
+async def test_a_proposal_from_its_upload_to_its_deploy(
+    tmp_path: Path, configs: GitConfigs
+) -> None:
+    base = await configs.declare("alice", FIRST, None)
+    await configs.settle("alice", 1, base)
+    commit, pack = await proposed(configs, Clone(tmp_path / "clone"), base, ["two", "three"])
+    assert not await configs.holds("alice", commit)
+    await configs.receive("alice", commit, pack)
+    for pinned in (False, True):
+        if pinned:
+            tree = await configs.pin("alice", 2, commit)
+            assert tree == await configs.tree("alice", commit)
+        assert await configs.holds("alice", commit)
+        assert await configs.contains("alice", commit, base)
+        assert await configs.contains("alice", commit, commit)
+        assert not await configs.contains("alice", base, commit)
+        assert not await configs.contains("alice", commit, "1" * 40)
+        newest, older = await configs.history("alice", commit, base, 10)
+        assert (newest.id, newest.author, newest.message) == (commit, "x", "change ['agent']")
+        assert len(await configs.history("alice", commit, None, 10)) == 3
+        assert await configs.history("alice", commit, base, 1) == (newest,)
+    assert await configs.history("alice", older.id, commit, 10) == ()
+    await configs.mark("alice", "approved", 2, commit)
+    await configs.settle("alice", 2, commit)
+    refs = await configs.refs("alice")
+    assert refs.main == commit
+    assert set(refs.tags) == {"proposal/2", "approved/2", "deployed/2", "deployed/1"}
+
+
+async def test_what_was_never_sent(configs: GitConfigs) -> None:
+    base = await configs.declare("alice", FIRST, None)
+    await configs.settle("alice", 1, base)
+    missing = "1" * 40
+    assert not await configs.holds("alice", missing)
+    for call in (
+        configs.pin("alice", 2, missing),
+        configs.tree("alice", missing),
+        configs.contains("alice", missing, base),
+        configs.history("alice", missing, base, 5),
+        configs.pack("alice", [missing], []),
+        configs.pack("bob", [missing], []),
+        configs.tree("bob", missing),
+    ):
+        with pytest.raises(NotFound):
+            await call
+
+
+async def test_what_commits_say_is_shown_within_limits(configs: GitConfigs) -> None:
+    base = await configs.declare("alice", FIRST, None)
+    await configs.settle("alice", 1, base)
+    forge = Forge(base)
+    tree = forge.tree(("100644", b"agent.nix", forge.blob(NIX)))
+    long = forge.commit(tree, base, message=b"x" * 10_000, author=b"a" * 500 + b" <a> 1 +0000")
+    commit = forge.commit(tree, long, message=b"\xff\x1b[31m")
+    odd = b"\xfe <a> 253402300800 +0000"  # a second more than dates can be written for
+    commit = forge.commit(tree, commit, author=odd)
+    offer = forge.offer(commit)
+    await configs.receive("alice", commit, offer.pack)
+    first, second, third = await configs.history("alice", commit, base, 10)
+    assert (first.author, first.at) == ("\ufffd", 253_402_300_799)
+    assert second.message == "\ufffd\x1b[31m"
+    assert third.message == "x" * 4096 + " [5904 more characters]"
+    assert third.author == "a" * 100 + " [400 more characters]"
+
+
+async def test_what_is_held_goes_with_the_agent(tmp_path: Path, configs: GitConfigs) -> None:
+    base = await configs.declare("alice", FIRST, None)
+    await configs.settle("alice", 1, base)
+    commit, pack = await proposed(configs, Clone(tmp_path / "clone"), base, ["two"])
+    await configs.receive("alice", commit, pack)
+    await configs.remove("alice")
+    assert os.listdir(tmp_path / "applied") == []
+    assert not await configs.holds("alice", commit)
