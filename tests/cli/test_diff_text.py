@@ -71,7 +71,7 @@ def body(*lines: dict[str, Any], paper: Paper = PLAIN, **changed: Any) -> list[s
     """The lines of one file, below its name and the first place in it."""
     text = diff_text(view(file(*lines, **changed)), paper)
     found = text.split("files that differ: 1\n\n", 1)[1].splitlines()
-    begin = next((at for at, text in enumerate(found) if text.startswith("@@")), 0)
+    begin = next((at for at, text in enumerate(found) if click.unstyle(text)[:2] == "@@"), 0)
     return found[begin + 1 :]
 
 
