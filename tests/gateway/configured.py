@@ -69,7 +69,10 @@ class Configured:
 
 @asynccontextmanager
 async def configured(
-    root: Path, sockets: Path, config_limits: ConfigLimits | None = None
+    root: Path,
+    sockets: Path,
+    config_limits: ConfigLimits | None = None,
+    upstream_url: str = "",
 ) -> AsyncIterator[Configured]:
     configs, builds = open_fake_workshop(root / "applied", StepClock())
     rules = replace(policy(bob=AgentPolicy(capabilities=("propose",))), built=True)
@@ -77,6 +80,7 @@ async def configured(
         *(root, sockets, rules, MANY),
         workshop=(configs, builds),
         config_limits=config_limits,
+        upstream_url=upstream_url,
     ) as world:
         yield Configured(world, configs)
 
