@@ -19,12 +19,14 @@ from hyperhive.flakes.git_program import GitFailed, git
 from hyperhive.flakes.git_tree import shown
 from hyperhive.flakes.pack_scan import MAX_PACK, check_pack
 from hyperhive.flakes.process import TookTooLong
-from hyperhive.protocol.errors import InvalidField, NotFound, StorageFull, TooLarge
+from hyperhive.protocol.errors import InvalidField, NotFound, StorageFull, TooLarge, Unavailable
 
 MAX_REPOSITORY = 512 * 2**20
 """Of one agent, with what is held for it, in bytes."""
 SECONDS = 25.0
 """For all checks of one pack."""
+_SPARE = 2**20
+"""With less than so many bytes a disk is full."""
 _AT_ONCE = 2
 """Packs that are checked at the same time, of different agents."""
 
@@ -53,11 +55,11 @@ class Quarantine:
             await asyncio.to_thread(check_pack, pack, len(commit) // 2)
             place = repository.with_suffix(".incoming.new")
             try:
-                with _blaming_the_pack():
+                with _blaming_the_pack(), _on_disk(repository):
                     async with asyncio.timeout(SECONDS):
                         await _unpack(repository, place, commit, pack)
-                # Not in a thread, which would go on when this is cancelled.
-                _replace(_held(repository), place)
+                    # Not in a thread, which would go on when this is cancelled.
+                    _replace(_held(repository), place)
             finally:
                 shutil.rmtree(place, ignore_errors=True)
 
@@ -86,12 +88,14 @@ class Quarantine:
         async with self._turn(name):
             repository = self._repositories.existing(name)
             holds = await _holds(repository)
-            if not await git_refs.reachable(repository, commit):
-                if holds != commit:
-                    raise NotFound(f"commit {commit[:12]} is not held for {name}: send it again")
-                await asyncio.to_thread(_take_over, _held(repository), repository)
-            await git_files.check(repository, commit)
-            await git_refs.tag(repository, tag, commit)
+            with _on_disk(repository):
+                if not await git_refs.reachable(repository, commit):
+                    if holds != commit:
+                        missing = f"commit {commit[:12]} is not held for {name}"
+                        raise NotFound(f"{missing}: send it again")
+                    await asyncio.to_thread(_take_over, _held(repository), repository)
+                await git_files.check(repository, commit)
+                await git_refs.tag(repository, tag, commit)
             if holds == commit:
                 shutil.rmtree(_held(repository), ignore_errors=True)
             return await git_refs.resolve(repository, commit, "tree")
@@ -136,9 +140,23 @@ def _blaming_the_pack() -> Iterator[None]:
     except (TimeoutError, TookTooLong):
         raise TooLarge("the pack takes too long to be checked") from None
     except GitFailed as error:
-        if "No space left on device" in error.message:
-            raise StorageFull(error.message) from None
         raise InvalidField("pack", f"is refused: {shown(error.message, 300)}") from None
+
+
+@contextmanager
+def _on_disk(repository: Path) -> Iterator[None]:
+    """What fails on a full disk fails for that: git itself does not always say so."""
+    try:
+        yield
+    except TimeoutError:
+        raise
+    except (OSError, GitFailed) as error:
+        disk = os.statvfs(repository.parent)
+        if disk.f_bavail * disk.f_frsize < _SPARE or (disk.f_files and not disk.f_favail):
+            raise StorageFull(f"no space is left for {repository.stem}: {error}") from None
+        if isinstance(error, GitFailed):
+            raise
+        raise Unavailable(f"what is proposed cannot be kept: {error}") from None
 
 
 def _take_over(held: Path, repository: Path) -> None:
