@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from hyperhive.harness.clone import Clone, is_empty
 from hyperhive.harness.imports import import_aside
 from hyperhive.protocol.configs import KnownRefs
-from hyperhive.protocol.errors import HiveError, InvalidField, RemoteError
+from hyperhive.protocol.errors import HiveError, InvalidField, RemoteError, Unavailable
 
 if TYPE_CHECKING:
     from hyperhive.harness.config_host import ConfigHost
@@ -55,10 +55,10 @@ class Clones:
             self._tell("", "")
         except RemoteError as error:  # such as where agents are not built at all
             self._tell("", f"not in step with the host: {error}", logging.INFO)
-        except (HiveError, OSError) as error:
-            self._tell("", f"not in step with the host: {error}")
         except TimeoutError:
             self._tell("", f"not in step with the host within {STEP_SECONDS:g} s")
+        except (HiveError, OSError) as error:
+            self._tell("", f"not in step with the host: {error}")
 
     async def prepare(
         self, agent: str, commit_ref: str, patience: float, *, anew: bool = False
@@ -68,28 +68,34 @@ class Clones:
         With `anew` it is uploaded even if nothing seems to be missing. Raises HiveError: what the
         model can do about it is in the text.
         """
-        async with self._host(patience) as host:
-            known = await host.refs()
-            refs = known.get(agent)
-            if refs is None or not refs.ids():
-                names = ", ".join(name for name, found in known.items() if found.ids()) or "none"
-                problem = f"has no configuration that you may propose for; known are: {names}"
-                raise InvalidField("agent", problem)
-            notes = await self._update(host, agent, refs)
-            clone = self._clone(agent)
-            commit = await clone.resolve(commit_ref, len(refs.ids()[0]))
-            pack = await clone.pack(commit, refs.ids())
-            if anew or not is_empty(pack):
-                await host.upload(agent, commit, pack)
-            if count := await clone.differing(commit):
-                files = "1 file" if count == 1 else f"{count} files"
-                notes.append(
-                    f"{files} in {clone.directory} are not as in this commit, "
-                    "which is all that is proposed"
-                )
-            return Prepared(commit, tuple(notes))
+        try:
+            async with self._host(patience) as host:
+                return await self._prepare(host, agent, commit_ref, anew)
+        except OSError as error:  # such as no space left
+            raise Unavailable(f"{self._clone(agent).directory}: {error}") from None
 
     # --- their parts ---
+
+    async def _prepare(self, host: ConfigHost, agent: str, commit_ref: str, anew: bool) -> Prepared:
+        known = await host.refs()
+        refs = known.get(agent)
+        if refs is None or not refs.ids():
+            names = ", ".join(name for name, found in known.items() if found.ids()) or "none"
+            problem = f"has no configuration that you may propose for; known are: {names}"
+            raise InvalidField("agent", problem)
+        notes = await self._update(host, agent, refs)
+        clone = self._clone(agent)
+        commit = await clone.resolve(commit_ref, len(refs.ids()[0]))
+        pack = await clone.pack(commit, refs.ids())
+        if anew or not is_empty(pack):
+            await host.upload(agent, commit, pack)
+        if count := await clone.differing(commit):
+            files = "1 file" if count == 1 else f"{count} files"
+            notes.append(
+                f"{files} in {clone.directory} are not as in this commit, "
+                "which is all that is proposed"
+            )
+        return Prepared(commit, tuple(notes))
 
     @asynccontextmanager
     async def _host(self, patience: float) -> AsyncIterator[ConfigHost]:

@@ -29,7 +29,7 @@ class SelfChecker:
     """Answers each welcome and each change of settings with the state of this harness.
 
     What costs time is tried until it has worked, and anew with other MCP servers; a service that
-    restarts asks again soon.
+    restarts asks again soon. Newer settings end the trial of older ones, which may hang.
     """
 
     def __init__(
@@ -49,11 +49,31 @@ class SelfChecker:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(again):
                     await self._orders.report.wait()
-            self._orders.report.clear()
-            version = self._orders.settings_version
-            problems = await self._problems()
+            problems, version = await self._of_newest()
             await self._tell("\n".join(problems), version)
             again = AGAIN_SECONDS if problems else None
+
+    async def _of_newest(self) -> tuple[list[str], int]:
+        """Of settings, with their version, that are the newest also when they were tried."""
+        while True:
+            self._orders.report.clear()
+            version = self._orders.settings_version
+            trying = asyncio.create_task(self._problems(), name="self-check")
+            outdated = asyncio.create_task(self._outdated(version), name="newer settings")
+            try:
+                await asyncio.wait((trying, outdated), return_when=asyncio.FIRST_COMPLETED)
+                if trying.done() and self._orders.settings_version == version:
+                    return await trying, version
+            finally:
+                trying.cancel()
+                outdated.cancel()
+                await asyncio.gather(trying, outdated, return_exceptions=True)
+
+    async def _outdated(self, version: int) -> None:
+        """Returns when there are other settings."""
+        while self._orders.settings_version == version:
+            await self._orders.report.wait()
+            self._orders.report.clear()
 
     async def _problems(self) -> list[str]:
         problems = [self._orders.settings_problem] if self._orders.settings_problem else []

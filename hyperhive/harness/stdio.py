@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 from mcp.server.stdio import stdio_server
 
@@ -22,7 +21,8 @@ async def serve(socket: Path, clones: Path) -> None:
     """
     async with PostCaller(socket) as post:
         identity = await post.call("whoami", {})
-        capabilities, caller = identity["capabilities"], cast(Caller, post)
+        capabilities = identity["capabilities"]
+        caller: Caller = post
         if may_propose(capabilities):
             of = Clones(socket, clones, identity["name"])
             caller = ProposingCaller(post, of, PATIENCE)

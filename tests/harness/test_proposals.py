@@ -11,7 +11,7 @@ import pytest
 from hyperhive.harness.clones import Clones
 from hyperhive.harness.proposals import PROPOSAL, ProposingCaller
 from hyperhive.harness.requests import complete
-from hyperhive.protocol.errors import HiveError, InvalidField, RemoteError, TooLarge
+from hyperhive.protocol.errors import HiveError, InvalidField, RemoteError, TooLarge, Unavailable
 from hyperhive.protocol.verbs import RequestApplyCommit
 from tests.gateway.configured import git
 from tests.harness.cloning import PATIENCE, Cloning, cloning, snapshot
@@ -186,6 +186,15 @@ async def test_a_host_that_stays_away_is_told_in_time(c: Cloning) -> None:
     with pytest.raises(HiveError, match=r"no answer from the host within 0\.3 s"):
         await c.clones.prepare("bob", made, 0.3)
     await c.host.world.open_all()
+
+
+async def test_a_disk_that_is_full_is_an_error_in_words(
+    c: Cloning, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await c.commit("two")
+    monkeypatch.setattr("tempfile.tempdir", "/nonexistent")
+    with pytest.raises(Unavailable, match=r"bob: .*No such file or directory"):
+        await propose(c, made)
 
 
 async def test_two_proposals_at_once_do_not_mix(c: Cloning) -> None:

@@ -1,5 +1,7 @@
 """The self-check: what is wrong is told, nothing is leased before; told again when it is due."""
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,20 @@ async def test_a_server_that_comes_with_new_settings(socket_dir: Path) -> None:
         await wait_for(lambda: w.host.checks[-1]["ok"], 30, "a good self-check")
 
 
+async def test_newer_settings_end_the_trial_of_a_server_that_hangs(socket_dir: Path) -> None:
+    """Claude Code alone would wait for half a minute."""
+    async with working(socket_dir, [text("ok")]) as w:
+        seconds = str(1_000_000 + os.getpid())  # like no other process's
+        silent = {"command": "/usr/bin/sleep", "args": [seconds]}
+        await w.host.change_settings(extraMcpServers={"weather": silent})
+        await wait_for(lambda: running(seconds), 30, "the server")
+        await w.host.change_settings(extraMcpServers={})
+        version = w.host.settings_version
+        await wait_for(lambda: w.host.checks[-1]["settings_version"] == version, 10, "a check")
+        assert [check["ok"] for check in w.host.checks] == [True, True]
+        await wait_for(lambda: not running(seconds), 10, "the end of the server")
+
+
 async def test_settings_that_are_not_understood(socket_dir: Path) -> None:
     """As from a host that is newer than the harness."""
     async with working(socket_dir, [text("ok")]) as w:
@@ -81,3 +97,12 @@ async def test_settings_that_are_not_understood(socket_dir: Path) -> None:
         assert "allowedBash" in w.host.checks[1]["problem"]
         await w.host.change_settings(allowedBash=["git *"])
         await wait_for(lambda: w.host.checks[-1]["ok"], 10, "a good self-check")
+
+
+def running(argument: str) -> bool:
+    """Whether a process has this for its last argument."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if path.read_bytes().endswith(f"\0{argument}\0".encode()):
+                return True
+    return False
