@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,3 +57,19 @@ async def test_one_aside_lets_the_loop_go_on(
 async def test_one_aside_that_fails() -> None:
     with pytest.raises(ModuleNotFoundError):
         await import_aside("hyperhive.harness.nothing")
+
+
+@pytest.mark.parametrize(
+    ("module", "late"),
+    [
+        ("run", {"aiohttp", "mcp", "claude_agent_sdk", "hyperhive.harness.work"}),
+        ("work", {"aiohttp", "hyperhive.harness.clones", "hyperhive.harness.proposals"}),
+    ],
+)
+def test_what_may_not_be_needed_is_not_there_before_it(module: str, late: set[str]) -> None:
+    """No hello waits for it, and who may propose nothing does without clones."""
+    program = f"import sys, hyperhive.harness.{module}; print(*sys.modules.keys() & {late!r})"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.split() == []
