@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
+from hyperhive.gateway.limits import ConfigLimits
 from hyperhive.harness.clones import Clones
 from hyperhive.harness.proposals import PROPOSAL, ProposingCaller
 from hyperhive.harness.requests import complete
 from hyperhive.protocol.errors import HiveError, InvalidField, RemoteError, TooLarge, Unavailable
 from hyperhive.protocol.verbs import RequestApplyCommit
 from tests.gateway.configured import git
+from tests.gateway.test_config_repos import slow
 from tests.harness.cloning import PATIENCE, Cloning, cloning, snapshot
+from tests.support.wait import wait_for
 
 
 @pytest.fixture
@@ -178,6 +181,24 @@ async def test_a_host_that_restarts_is_waited_for(c: Cloning) -> None:
     assert not done
     await c.host.world.open_all()
     assert (await asking)["commit"] == made
+
+
+async def test_an_upload_that_a_restart_breaks_off_is_repeated(
+    tmp_path: Path, socket_dir: Path
+) -> None:
+    async with cloning(tmp_path, socket_dir, limits=ConfigLimits(transfers=1)) as c:
+        made = await c.commit("two")
+        world = c.host.world
+        writer = await slow(c.host, "bob")  # there is room for no other
+        asking = asyncio.create_task(propose(c, made))
+        manager = await world.agent("manager")
+        busy = world.gateway._transfers._busy
+        await wait_for(lambda: manager.id in busy, 5, "the upload")
+        await world.gateway.__aexit__(None, None, None)
+        assert not busy
+        await world.open_all()
+        assert (await asking)["commit"] == made
+        writer.close()
 
 
 async def test_a_host_that_stays_away_is_told_in_time(c: Cloning) -> None:
