@@ -76,8 +76,13 @@ class Hive:
         return self._id("question", "target", "operator", lambda: self.json("hyperhive questions"))
 
     def approval(self, agent: str) -> int:
-        """The open one about this agent."""
-        return self._id("approval", "agent", agent, lambda: self.json("hyperhive approvals"))
+        """The one about this agent that can be decided."""
+
+        def pending() -> list[Json]:
+            rows: list[Json] = self.json("hyperhive approvals")
+            return [row for row in rows if row["state"] == "pending"]
+
+        return self._id("approval", "agent", agent, pending)
 
     def _id(
         self, what: str, field: str, value: str, rows: collections.abc.Callable[[], list[Json]]
