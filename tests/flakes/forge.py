@@ -45,10 +45,10 @@ def varint(number: int) -> bytes:
     return bytes([*out, number])
 
 
-def copies(base: int, times: int) -> bytes:
-    """A delta that repeats the first `base` bytes (below 2**24) so many times."""
-    one = b"\xf0" + base.to_bytes(3, "little")
-    return varint(base) + varint(base * times) + one * times
+def copies(base: int, times: int, less: int = 0) -> bytes:
+    """A delta that repeats a base of so many bytes (below 2**24), or all but the last few."""
+    one = b"\xf0" + (base - less).to_bytes(3, "little")
+    return varint(base) + varint((base - less) * times) + one * times
 
 
 def ref_delta(base: str, delta: bytes, size: int | None = None) -> bytes:

@@ -254,7 +254,7 @@ def a_delta_of_five_gigabytes(forge: Forge) -> Offer:
 @case("unpacked, the pack has more than")
 def a_thousand_deltas_of_eight_megabytes(forge: Forge) -> Offer:
     base = forge.blob(b"\0" * 2**20)
-    bombs = [ref_delta(base, copies(2**20 - n, 8)) for n in range(1000)]
+    bombs = [ref_delta(base, copies(2**20, 8, less=n)) for n in range(1000)]
     return Offer(forge.files(), sealed([*forge.entries(), *bombs]))
 
 

@@ -18,6 +18,7 @@ from tests.flakes import hostile_packs
 from tests.flakes.conftest import Work
 from tests.flakes.forge import NIX, Forge
 from tests.flakes.hostile_repositories import CASES, Case
+from tests.support.wait import let_time_pass
 
 SECONDS = 20.0
 DISK = 128 * 2**20
@@ -44,7 +45,7 @@ async def highest(directory: Path) -> int:
     try:
         while True:
             most = max(most, size(directory))
-            await asyncio.sleep(0.02)
+            await let_time_pass(0.02)
     except asyncio.CancelledError:
         return most
 
