@@ -74,7 +74,7 @@ async def refused(request: web.Request, page: Page, failed: Failed) -> web.Respo
         return error_answer(request, failed.error)
 
 
-# --- questions and approvals ---
+# --- questions ---
 
 
 async def answer_question(request: web.Request, form: forms.Answer) -> Done:
@@ -105,18 +105,6 @@ async def cancel_question(request: web.Request, _: forms.Nothing) -> Done:
     question_id = path_id(request)
     question = await request.app[HIVE].questions.cancel(OPERATOR_SENDER, question_id)
     return Done(f"Question {question_id} of {question.asker} is cancelled.")
-
-
-async def approve(request: web.Request, form: forms.Decision) -> Done:
-    approval_id = path_id(request)
-    decided = await request.app[HIVE].approvals.approve(approval_id, form.note)
-    return Done(f"Approved: {decided.kind} {decided.agent}.", f"/approvals/{approval_id}")
-
-
-async def deny(request: web.Request, form: forms.Decision) -> Done:
-    approval_id = path_id(request)
-    decided = await request.app[HIVE].approvals.deny(approval_id, form.note)
-    return Done(f"Denied: {decided.kind} {decided.agent}.", f"/approvals/{approval_id}")
 
 
 # --- agents ---
@@ -188,7 +176,11 @@ async def _push(request: web.Request, push: Push) -> str:
 
 
 async def request_spawn(request: web.Request, form: forms.Spawn) -> Done:
-    await request.app[HIVE].agents.spawn(form.name, form.description, key=form.key)
+    hive, of = request.app[HIVE], (form.name, form.description)
+    if form.module.strip():
+        await hive.need_deploying().proposals.spawn(*of, form.module, form.key)
+    else:
+        await hive.agents.spawn(*of, key=form.key)
     return Done(f"{form.name} is being made.", f"/agents/{form.name}")
 
 
@@ -229,9 +221,7 @@ POSTS: list[tuple[str, Handler]] = [
     ("/agents/{name}/revive", post(forms.Nothing, revive, pages.agent)),
     ("/agents/{name}/start", post(forms.Nothing, start, pages.agent)),
     ("/answer-question/{id}", post(forms.Answer, answer_question, pages.swarm)),
-    ("/approve/{id}", post(forms.Decision, approve, pages.approval)),
     ("/cancel-question/{id}", post(forms.Nothing, cancel_question, pages.swarm)),
-    ("/deny/{id}", post(forms.Decision, deny, pages.approval)),
     ("/mark-read", post(forms.Nothing, mark_read, pages.swarm)),
     ("/request-spawn", post(forms.Spawn, request_spawn, pages.swarm)),
     ("/send", post(forms.Send, send, pages.swarm)),

@@ -6,6 +6,9 @@ from aiohttp import web
 
 from hyperhive.dashboard import (
     actions,
+    approval_actions,
+    approval_pages,
+    briefs,
     deploy_actions,
     deploy_pages,
     entry,
@@ -34,7 +37,7 @@ def make_app(hive: Hive, options: DashboardOptions) -> web.Application:
     app = web.Application(middlewares=[errors, guard.guard], client_max_size=MAX_FORM)
     app[HIVE] = hive
     app[OPTIONS] = options
-    for part in (guard, security, render, live, terminal):
+    for part in (guard, security, render, briefs, live, terminal):
         part.setup(app)
     app.router.add_routes(
         [
@@ -44,9 +47,10 @@ def make_app(hive: Hive, options: DashboardOptions) -> web.Application:
             web.get("/agents/{name}/output", pages.output),
             web.get("/agents/{name}/terminal", terminal.terminal, allow_head=False),
             web.get("/api/state", pages.api_state),
-            web.get("/approvals/{id}", pages.approval),
+            web.get("/approvals/{id}", approval_pages.approval),
             web.get("/audit", pages.audit),
             web.get("/deploys/{id}", deploy_pages.deploy),
+            web.get("/deploys/{id}/changes", deploy_pages.changes),
             web.get("/deploys/{id}/log", deploy_pages.log),
             web.get("/deploys/{id}/log.txt", deploy_pages.whole_log),
             web.get("/events", live.events, allow_head=False),
@@ -58,6 +62,7 @@ def make_app(hive: Hive, options: DashboardOptions) -> web.Application:
             web.post("/login", entry.login),
             web.post("/logout", entry.logout),
             *(web.post(path, handler) for path, handler in actions.POSTS),
+            *(web.post(path, handler) for path, handler in approval_actions.POSTS),
             *(web.post(path, handler) for path, handler in deploy_actions.POSTS),
         ]
     )

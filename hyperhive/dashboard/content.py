@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from hyperhive.hive.deploy_views import deploy_view
 from hyperhive.hive.hive import Hive
 from hyperhive.hive.ports import Transaction
-from hyperhive.hive.records import OPERATOR_ID, Agent, Delivery, DeliveryState, Event
+from hyperhive.hive.records import OPERATOR_ID, Agent, Approval, Delivery, DeliveryState, Event
 from hyperhive.hive.views import approval_view, audit_view, delivery_view, event_view
 from hyperhive.protocol.errors import NotFound
 from hyperhive.protocol.system_mail import system_facts
@@ -110,25 +111,40 @@ def _correspondent(tx: Transaction, name: str) -> int | None:
 
 
 def approval(hive: Hive, tx: Transaction, approval_id: int) -> Content:
-    """Raises NotFound."""
+    """`position` is the place of its deploy in the queue, `successor` the approval that took its
+    place. Raises NotFound."""
     found = tx.approvals.get(approval_id)
     if found is None:
         raise NotFound(f"there is no approval {approval_id}")
     subject = tx.agents.get(found.agent_id) if found.agent_id else None
     deploys = tx.deploys.recent(found.agent_id) if found.agent_id else []
+    deploy = next((d for d in deploys if d.approval_id == found.id), None)
     return {
         "after": tx.events.last(),
         "counts": counts(tx),
         "approval": approval_view(found),
         "subject": hive.views.agent(tx, subject) if subject else None,
-        "deploy": next((deploy_view(d) for d in deploys if d.approval_id == found.id), None),
+        "deploy": deploy_view(deploy) if deploy else None,
+        "position": _position(hive, tx, deploy.id) if deploy else None,
+        "successor": _successor(found),
     }
+
+
+def _successor(approval: Approval) -> int | None:
+    named = re.fullmatch("approval ([0-9]+) takes its place", approval.note)
+    return int(named[1]) if approval.state == "superseded" and named else None
 
 
 def queue(hive: Hive, tx: Transaction) -> list[Content]:
     """What is being deployed, then what waits in the order of its turn."""
     parts = hive.deploying
     return [deploy_view(d) for d in parts.deploys.queue(tx)] if parts else []
+
+
+def _position(hive: Hive, tx: Transaction, deploy_id: int) -> int | None:
+    """How many are before it in the queue, if it is in it."""
+    places = {waiting["id"]: place for place, waiting in enumerate(queue(hive, tx))}
+    return places.get(deploy_id)
 
 
 def deploy(hive: Hive, tx: Transaction, deploy_id: int) -> Content:
@@ -139,12 +155,11 @@ def deploy(hive: Hive, tx: Transaction, deploy_id: int) -> Content:
         raise NotFound(f"there is no deploy {deploy_id}")
     subject = tx.agents.get(found.agent_id)
     there = subject is not None and subject.state != "purged"
-    places = {waiting["id"]: place for place, waiting in enumerate(queue(hive, tx))}
     return {
         "after": tx.events.last(),
         "counts": counts(tx),
         "deploy": deploy_view(found),
-        "position": places.get(deploy_id),
+        "position": _position(hive, tx, deploy_id),
         "subject": hive.views.agent_details(tx, subject) if subject and there else None,
     }
 

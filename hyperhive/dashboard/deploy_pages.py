@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from hyperhive.dashboard import content, printed
+from hyperhive.dashboard import content, looking, printed
 from hyperhive.dashboard.answers import json_answer
 from hyperhive.dashboard.forms import number
 from hyperhive.dashboard.options import HIVE
@@ -26,6 +26,15 @@ async def deploy(request: web.Request, failed: Failed | None = None) -> web.Resp
     shown = await hive.store.read(lambda tx: content.deploy(hive, tx, deploy_id))
     log = await _log_end(request, deploy_id)
     return page(request, "deploy.html", {**shown, **log, "lines": printed.LINES}, failed=failed)
+
+
+async def changes(request: web.Request, failed: Failed | None = None) -> web.Response:
+    """What it changed, or would."""
+    hive, deploy_id = request.app[HIVE], path_id(request)
+    shown = await hive.store.read(lambda tx: content.deploy(hive, tx, deploy_id))
+    look = await looking.at_deploy(request, deploy_id)
+    both = {**shown, "deploy": look["deploy"], "look": look}
+    return await asyncio.to_thread(page, request, "changes.html", both, failed=failed)
 
 
 async def _log_end(request: web.Request, deploy_id: int) -> dict[str, Any]:

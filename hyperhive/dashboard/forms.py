@@ -56,6 +56,18 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Approve:
+    """`seen` names what the page showed, `complete` says that it showed all of it: both are in the
+    form of a change only where that is so."""
+
+    note: Reason = ""
+    seen: Annotated[str, Text(min=0, max=64, pattern="[0-9a-f]*", problem="is not from a page")] = (
+        ""
+    )
+    complete: Literal["1"] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
     to: Recipient
     body: Body
@@ -66,6 +78,8 @@ class Send:
 class Spawn:
     name: AgentName
     description: Annotated[str, Text(min=0, max=2_000)] = ""
+    module: Annotated[str, Text(min=0, max_bytes=MAX_BODY)] = ""
+    """Its `agent.nix` to begin with, if not the default one."""
     key: Key
 
 

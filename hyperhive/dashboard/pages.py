@@ -10,6 +10,7 @@ from aiohttp import web
 
 from hyperhive.dashboard import content
 from hyperhive.dashboard.answers import json_answer
+from hyperhive.dashboard.briefs import BRIEFS
 from hyperhive.dashboard.forms import number
 from hyperhive.dashboard.options import HIVE, OPTIONS
 from hyperhive.dashboard.output import written_by
@@ -27,7 +28,8 @@ HEALTH_SECONDS = 5.0
 async def swarm(request: web.Request, failed: Failed | None = None) -> web.Response:
     hive = request.app[HIVE]
     shown = await hive.store.read(lambda tx: content.swarm(hive, tx))
-    return page(request, "swarm.html", shown, failed=failed)
+    briefs = await request.app[BRIEFS].of_all(hive, shown["approvals"])
+    return page(request, "swarm.html", {**shown, "briefs": briefs}, failed=failed)
 
 
 async def agent(request: web.Request, failed: Failed | None = None) -> web.Response:
@@ -51,12 +53,6 @@ async def turn_log(request: web.Request) -> web.Response:
     after = number(request.query.get("after", "0"), "after")
     lines = await hive.store.read(lambda tx: content.turn_log(tx, name, after))
     return page(request, "log.html", {"log": lines})
-
-
-async def approval(request: web.Request, failed: Failed | None = None) -> web.Response:
-    hive, approval_id = request.app[HIVE], path_id(request)
-    shown = await hive.store.read(lambda tx: content.approval(hive, tx, approval_id))
-    return page(request, "approval.html", shown, failed=failed)
 
 
 async def messages(request: web.Request) -> web.Response:

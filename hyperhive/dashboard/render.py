@@ -110,6 +110,11 @@ def is_refresh(request: web.Request) -> bool:
     return "X-Refresh" in request.headers
 
 
+def refreshed(request: web.Request) -> str:
+    """What the page that asks for what differs says it has; empty where it is loaded anew."""
+    return request.headers.get("X-Refresh", "")
+
+
 def page(
     request: web.Request,
     template: str,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Callable
 from typing import Any
@@ -21,9 +22,30 @@ def visible(text: str) -> str:
     return "".join(_shape(char) for char in text.replace("\r\n", "\n"))
 
 
+_BLANK = re.compile(
+    "[\u00a0\u034f\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200a\u202f\u205f\u2800\u3000"
+    "\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""Other spaces than that of ASCII, variation selectors, fillers: seen as nothing, or as a space."""
+
+
+def exact(text: str) -> str:
+    """As `visible`, for what is decided by: of what looks empty, only spaces, tabs and line feeds
+    stay as they are."""
+    return text if text.isascii() and text.isprintable() else _BLANK.sub(_drawn, visible(text))
+
+
+def _drawn(match: re.Match[str]) -> str:
+    return _escape(match[0])
+
+
 def _shape(char: str) -> str:
     if char in "\n\t" or unicodedata.category(char) not in _HIDDEN:
         return char
+    return _escape(char)
+
+
+def _escape(char: str) -> str:
     code = ord(char)
     if code < 0x100:
         return f"\\x{code:02x}"
@@ -81,6 +103,11 @@ def pretty_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True)
 
 
+def sentence(text: str) -> str:
+    """With its first letter as at the begin of a sentence, the others as they are."""
+    return text[:1].upper() + text[1:]
+
+
 _LONG_CHARS, _LONG_LINES = 600, 12
 _CUT_CHARS, _CUT_LINES = 300, 6
 
@@ -117,9 +144,11 @@ FILTERS: dict[str, Callable[..., str]] = {
     "cut": cut,
     "date_and_clock": date_and_clock,
     "duration": duration,
+    "exact": exact,
     "money": money,
     "number": number,
     "pretty_json": pretty_json,
+    "sentence": sentence,
     "size": size,
     "tone": tone,
     "visible": visible,

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from hyperhive.flakes.git import Repositories
-from hyperhive.hive.approval_steps import propose
+from hyperhive.hive.approval_steps import close, log_approval, propose
 from hyperhive.hive.deploy_rows import Built, Deploy, DeployKind, DeployState
 from hyperhive.hive.mail import SYSTEM_SENDER
 from hyperhive.hive.ports import Transaction
 from hyperhive.hive.records import Approval
 from hyperhive.protocol.bundle import AgentSettings, settings_json
 from hyperhive.service.git_configs import GitConfigs
+from tests.support.commits import Files, forge
 from tests.support.swarm import POLICY, Swarm, TurnedClock, swarm
 from tests.support.workshop import FakeBuilds
 
@@ -96,19 +97,44 @@ class Workshop:
 
         await self.made.hive.store.write(change)
 
-    async def propose(self, agent: str, commit: str, base: str, description: str) -> Approval:
-        """One that was checked already."""
+    async def forge(self, agent: str, base: str | None, files: Files, message: str = "more") -> str:
+        """A commit that is not the host's."""
+        repository = self.made.directory / "applied" / f"{agent}.git"
+        return await forge(repository, base, files, message)
+
+    async def propose(
+        self,
+        agent: str,
+        commit: str,
+        base: str,
+        description: str,
+        by: str = "",
+        checked: bool = True,
+        **found: Any,
+    ) -> Approval:
+        """By the host unless by an agent; `found` is what `check` takes."""
         of = await self.made.agent(agent)
-        built = self._built(agent)
+        asker = await self.made.sender(by) if by else SYSTEM_SENDER
+        asked = await self.made.hive.store.write(
+            lambda tx: propose(tx, self.made.clock, asker, of, commit, base, description)
+        )
+        return await self.check(asked.id, **found) if checked else asked
+
+    async def check(
+        self, number: int, settings: AgentSettings | None = None, **more: Any
+    ) -> Approval:
+        """A request is found to be in order; `more` is of what it binds, such as `warnings`."""
 
         def change(tx: Transaction) -> Approval:
-            clock = self.made.clock
-            asked = propose(tx, clock, SYSTEM_SENDER, of, commit, base, description)
+            asked = tx.approvals.get(number)
+            assert asked is not None
+            built = self._built(asked.agent)
             bound = {"tree": "7" * 40, "host": built.host, "drv": built.drv, "system": built.system}
-            settings = settings_json(built.settings)
-            binding = {**asked.binding, **bound, "settings": settings, "warnings": []}
-            shown = replace(asked, state="pending", binding={**binding, "closure": None})
+            of = {"settings": settings_json(settings or built.settings), "warnings": []}
+            binding = {**asked.binding, **bound, **of, "closure": None, **more}
+            shown = replace(asked, state="pending", binding=binding)
             tx.approvals.save(shown)
+            log_approval(tx, self.made.clock, shown)
             return shown
 
         return await self.made.hive.store.write(change)
@@ -119,7 +145,19 @@ class Workshop:
         def change(tx: Transaction) -> None:
             approval = tx.approvals.get(approval_id)
             assert approval is not None
-            tx.approvals.save(replace(approval, state="checking"))
+            again = replace(approval, state="checking")
+            tx.approvals.save(again)
+            log_approval(tx, self.made.clock, again)
+
+        await self.made.hive.store.write(change)
+
+    async def fail(self, number: int, why: str) -> None:
+        """A request is found not to be."""
+
+        def change(tx: Transaction) -> None:
+            asked = tx.approvals.get(number)
+            assert asked is not None
+            close(tx, self.made.clock, asked, "failed", why)
 
         await self.made.hive.store.write(change)
 

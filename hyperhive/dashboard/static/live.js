@@ -65,7 +65,8 @@ export const refreshSoon = coalesced(refresh);
 async function refresh() {
   let response;
   try {
-    const headers = { "X-Refresh": "yes", Accept: "text/html" };
+    const has = document.querySelector("[data-shown]")?.dataset.shown ?? "yes"; // is not sent again
+    const headers = { "X-Refresh": has, Accept: "text/html" };
     response = await fetch(location.href, { headers, signal: AbortSignal.timeout(LIMIT) });
     if (response.ok) {
       put(new DOMParser().parseFromString(await response.text(), "text/html"));
