@@ -1,5 +1,10 @@
 # `nix flake check`: the packages, the project's own checks, and every file of nixos-tests/.
-{ pkgs, self }:
+{
+  pkgs,
+  self,
+  # The flake of the release before, from which nixos-tests/upgrade.nix upgrades, once there is one.
+  previous ? null,
+}:
 let
   inherit (pkgs) lib;
 
@@ -59,7 +64,7 @@ import ./packages.nix { inherit pkgs; }
     lib.nameValuePair "nixos-${lib.removeSuffix ".nix" file}" (
       pkgs.testers.runNixOSTest {
         imports = [ (tests + "/${file}") ];
-        _module.args.hyperhive = import (tests + "/lib") { inherit lib; };
+        _module.args.hyperhive = import (tests + "/lib") { inherit lib previous; };
         defaults.imports = [ ../module.nix ];
       }
     )

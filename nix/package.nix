@@ -5,13 +5,14 @@
   glib,
   gobject-introspection,
   python3,
+  version ? import ./version.nix { inherit lib; },
 }:
 let
   pythonPackages = python3.pkgs;
   # As of its first declaration: the library that interpreters for units are made with.
   hyperhive = pythonPackages.buildPythonPackage {
     pname = "hyperhive";
-    version = import ./version.nix { inherit lib; };
+    inherit version;
     pyproject = true;
     build-system = [ pythonPackages.setuptools ];
 

@@ -1,6 +1,19 @@
 # What the tests share; each is given it as `hyperhive`.
-{ lib }:
 {
+  lib,
+  previous ? null,
+}:
+{
+  # The release before. While there is none, this one in other store paths.
+  previous =
+    if previous == null then
+      ./other_paths.nix
+    else
+      {
+        disabledModules = [ ../../module.nix ];
+        imports = [ previous.nixosModules.default ];
+      };
+
   # A machine that runs hyperhive with these options, and a scripted model.
   machine = options: {
     imports = [ ./machine.nix ];

@@ -21,7 +21,10 @@ from tests.support.net import free_port
 FLAKE = "/opt/hyperhive/flake"
 MODULES = "/etc/hyperhive/agents"
 SCENARIO = FOLDER.parent / "hyperhive/demo/scenarios/swarm.yaml"
-_SWITCH = re.compile(r"/run/booted-system/specialisation/(\w+)/bin/switch-to-configuration test")
+_SWITCH = re.compile(
+    r"(?:/run/booted-system/specialisation/|/nix/store/\S+-nixos-system-)(\w+)"
+    r"/bin/switch-to-configuration test"
+)
 _ADDRESS = re.compile(r"getent ahostsv4 (\w+)")
 _PROGRAMS = Path(sys.executable).parent
 _ELSEWHERE = {
@@ -63,7 +66,8 @@ class Machine(Commands):
     def __init__(self, hive: Hosted, test: Json) -> None:
         self._hive = hive
         node = test["machines"]["machine"]
-        self._others = {name: it["settings"] for name, it in node["others"].items()}
+        others = {**node["others"], **test["machines"]}
+        self._others = {name: it["settings"] for name, it in others.items()}
         *_, scenario, port = node["started"]["scripted-model"]["ExecStart"].split()
         ports = (str(node["settings"]["dashboard"]["port"]), port)
         self._ports = {known: str(free_port()) for known in ports}
@@ -97,8 +101,19 @@ class Machine(Commands):
             if "module" in agent:
                 agent["module"] = self._module(agent["module"])
         agents = config.pop("agents")
-        known = {"nix": {**config["nix"], "flake": FLAKE}, "strictVersions": False}
+        flake = self._flake(config["nix"]["flake"])
+        known = {"nix": {**config["nix"], "flake": flake}, "strictVersions": False}
         self._hive.configure(agents, **{**config, **known})
+
+    def _flake(self, path: str) -> str:
+        """The small one; under another name another one, that makes the same agents."""
+        name = _name(path)
+        if name == "hyperhive-flake":
+            return FLAKE
+        place = f"{FLAKE}-{name}"
+        copy = f"rm -rf {place} && cp -r {FLAKE} {place} && echo '# {name}' >>{place}/flake.nix"
+        self._hive.host.run(["sh", "-c", copy])
+        return place
 
     def _module(self, path: str) -> str:
         name = _name(path)

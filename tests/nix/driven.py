@@ -12,15 +12,19 @@ FOLDER = ROOT / "nixos-tests"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.nix"))
 
 
-def driven_tests(directory: Path) -> dict[str, Any]:
-    """By file; see stubs/nixos_test.nix. The empty directory becomes what is taken for nixpkgs."""
+def driven_tests(directory: Path, previous: str = "null") -> dict[str, Any]:
+    """By file; see stubs/nixos_test.nix. The empty directory becomes what is taken for nixpkgs.
+
+    `previous` is the release before, in Nix.
+    """
     nixpkgs = small_nixpkgs(directory)
     found: dict[str, Any] = evaluate(f"""
       let
         whole = import {nixpkgs}/stubs/whole_nixpkgs.nix {{ inherit lib; }};
         driver = import {STUBS}/nixos_test.nix {{ inherit lib pkgs; }};
         pkgs = whole // {{ testers.runNixOSTest = driver; }};
-        checks = import {ROOT}/nix/checks.nix {{ inherit pkgs; self = {ROOT}/nix; }};
+        previous = {previous};
+        checks = import {ROOT}/nix/checks.nix {{ inherit pkgs previous; self = {ROOT}/nix; }};
       in
       lib.filterAttrs (name: _: lib.hasPrefix "nixos-" name) checks
     """)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 
+from hyperhive import __version__
 from hyperhive.config.file import read
 from hyperhive.demo import scenario
 from tests.nix import scripts
 from tests.nix.driven import FOLDER, NAMES, driven_tests
+from tests.support.nix import ROOT
 
 HELPERS = (FOLDER / "lib/hive.py").read_text()
 EACH = pytest.mark.parametrize("name", NAMES)
@@ -64,6 +67,38 @@ def test_what_is_switched_to_is_another_declaration(checks: dict[str, Any]) -> N
         (other,) = machine["others"].items()
         assert other[1]["settings"]["agents"] != machine["settings"]["agents"]
         assert f"/specialisation/{other[0]}/bin/" in checks[name]["script"]
+
+
+@pytest.mark.nixlib
+def test_an_upgrade_replaces_the_package_and_the_flake(checks: dict[str, Any]) -> None:
+    machines = checks["upgrade"]["machines"]
+    before, after = machines["machine"], machines["upgraded"]
+    assert before["package"].endswith("-hyperhive-0.0.0")
+    assert after["package"].endswith(f"-hyperhive-{__version__}")
+    assert before["settings"]["nix"]["flake"].endswith("-hyperhive-flake-before")
+    assert after["settings"]["nix"]["flake"].endswith("-hyperhive-flake")
+    assert after["toplevel"] in before["prebuilt"]
+    assert f"{after['toplevel']}/bin/switch" in checks["upgrade"]["script"]
+
+
+@pytest.mark.nixlib
+def test_an_upgrade_is_from_the_release_before(tmp_path: Path) -> None:
+    """Its own module, and nothing of the one that the other machines have."""
+    release = tmp_path / "release"
+    ignored = shutil.ignore_patterns("__pycache__", "vendor")
+    for folder in ("nix", "packaging", "hyperhive"):
+        shutil.copytree(ROOT / folder, release / folder, ignore=ignored)
+    for file in ("module.nix", "agent.nix", "LICENSE", "pyproject.toml", "package-lock.json"):
+        shutil.copy(ROOT / file, release)
+    (release / "hyperhive/__init__.py").write_text('__version__ = "0.0.1"\n')
+    nixpkgs = tmp_path / "nixpkgs"
+    nixpkgs.mkdir()
+    previous = f"{{ nixosModules.default = {release}/module.nix; }}"
+    machines = driven_tests(nixpkgs, previous)["upgrade"]["machines"]
+    assert machines["machine"]["package"].endswith("-hyperhive-0.0.1")
+    assert machines["upgraded"]["package"].endswith(f"-hyperhive-{__version__}")
+    flakes = {machine["settings"]["nix"]["flake"] for machine in machines.values()}
+    assert len(flakes) == 2
 
 
 @pytest.mark.nixlib

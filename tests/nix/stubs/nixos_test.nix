@@ -13,6 +13,7 @@ let
           ./host.nix
           ./test_machine.nix
           config.defaults
+          { _module.args = { inherit (config) nodes; }; }
         ];
         specialArgs = { inherit pkgs; };
       };
@@ -40,9 +41,10 @@ let
   shown = machine: {
     problems = map (it: it.message) (lib.filter (it: !it.assertion) machine.assertions);
     inherit (machine) warnings;
+    package = toString machine.services.hyperhive.package;
     settings = if machine.services.hyperhive.enable then machine.services.hyperhive.settings else null;
     # Evaluates what each declared agent is built of.
-    prebuilt = map (it: it.drvPath) machine.system.extraDependencies;
+    prebuilt = map (it: "${it}") machine.system.extraDependencies;
     started = lib.mapAttrs (_: it: it.serviceConfig) machine.systemd.services;
     others = lib.mapAttrs (_: it: shown it.configuration) machine.specialisation;
   };
@@ -54,5 +56,7 @@ in
       config.testScript { inherit (config) nodes; }
     else
       config.testScript;
-  machines = lib.mapAttrs (_: shown) config.nodes;
+  machines = lib.mapAttrs (
+    _: it: shown it // { toplevel = it.system.build.toplevel.outPath; }
+  ) config.nodes;
 }

@@ -1,5 +1,11 @@
 # What the machines of NixOS tests set besides the options of host.nix.
-{ extendModules, lib, ... }:
+{
+  extendModules,
+  lib,
+  name,
+  pkgs,
+  ...
+}:
 let
   inherit (lib) mkOption types;
   option = type: default: mkOption { inherit type default; };
@@ -16,6 +22,9 @@ in
         };
       }
     )) { };
+    system.build.toplevel = option types.package (
+      pkgs.runCommand "nixos-system-${name}" { } "mkdir $out"
+    );
     system.switch.enable = option types.bool false;
     systemd.services = mkOption {
       type = types.attrsOf (
