@@ -6,10 +6,9 @@ Its `main` is the commit that was sent; nothing of it is in the real repository 
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from hyperhive.flakes import git_files, git_refs
@@ -17,16 +16,15 @@ from hyperhive.flakes.git import Repositories
 from hyperhive.flakes.git_complete import check_complete
 from hyperhive.flakes.git_program import GitFailed, git
 from hyperhive.flakes.git_tree import shown
+from hyperhive.flakes.pack_files import on_disk, replace, size, take_over
 from hyperhive.flakes.pack_scan import MAX_PACK, check_pack
 from hyperhive.flakes.process import TookTooLong
-from hyperhive.protocol.errors import InvalidField, NotFound, StorageFull, TooLarge, Unavailable
+from hyperhive.protocol.errors import InvalidField, NotFound, TooLarge
 
 MAX_REPOSITORY = 512 * 2**20
 """Of one agent, with what is held for it, in bytes."""
 SECONDS = 25.0
 """For all checks of one pack."""
-_SPARE = 2**20
-"""With less than so many bytes a disk is full."""
 _AT_ONCE = 2
 """Packs that are checked at the same time, of different agents."""
 
@@ -55,11 +53,11 @@ class Quarantine:
             await asyncio.to_thread(check_pack, pack, len(commit) // 2)
             place = repository.with_suffix(".incoming.new")
             try:
-                with _blaming_the_pack(), _on_disk(repository):
+                with _blaming_the_pack(), on_disk(repository):
                     async with asyncio.timeout(SECONDS):
                         await _unpack(repository, place, commit, pack)
                     # Not in a thread, which would go on when this is cancelled.
-                    _replace(_held(repository), place)
+                    replace(_held(repository), place)
             finally:
                 shutil.rmtree(place, ignore_errors=True)
 
@@ -88,12 +86,12 @@ class Quarantine:
         async with self._turn(name):
             repository = self._repositories.existing(name)
             holds = await _holds(repository)
-            with _on_disk(repository):
+            with on_disk(repository):
                 if not await git_refs.reachable(repository, commit):
                     if holds != commit:
                         missing = f"commit {commit[:12]} is not held for {name}"
                         raise NotFound(f"{missing}: send it again")
-                    await asyncio.to_thread(_take_over, _held(repository), repository)
+                    await asyncio.to_thread(take_over, _held(repository), repository)
                 await git_files.check(repository, commit)
                 await git_refs.tag(repository, tag, commit)
             if holds == commit:
@@ -125,8 +123,8 @@ async def _unpack(repository: Path, place: Path, commit: str, pack: bytes) -> No
     (place / "objects/info/alternates").write_text(f"../../{repository.name}/objects\n")
     shape = ["--strict", "--stdin", "--fix-thin", f"--max-input-size={MAX_PACK}"]
     await git(place, "index-pack", *shape, given=pack)
-    if await asyncio.to_thread(_bytes, repository, place) > MAX_REPOSITORY:
-        raise TooLarge(f"the repository would have more than {MAX_REPOSITORY} bytes")
+    if await asyncio.to_thread(size, repository, place) > MAX_REPOSITORY:
+        raise TooLarge(f"{repository.stem} has no room for it in {MAX_REPOSITORY} bytes of history")
     await check_complete(place, commit, tips)
     await git_files.check(place, commit)
     await git(place, "update-ref", git_refs.MAIN, commit)
@@ -141,53 +139,3 @@ def _blaming_the_pack() -> Iterator[None]:
         raise TooLarge("the pack takes too long to be checked") from None
     except GitFailed as error:
         raise InvalidField("pack", f"is refused: {shown(error.message, 300)}") from None
-
-
-@contextmanager
-def _on_disk(repository: Path) -> Iterator[None]:
-    """What fails on a full disk fails for that: git itself does not always say so."""
-    try:
-        yield
-    except TimeoutError:
-        raise
-    except (OSError, GitFailed) as error:
-        disk = os.statvfs(repository.parent)
-        if disk.f_bavail * disk.f_frsize < _SPARE or (disk.f_files and not disk.f_favail):
-            raise StorageFull(f"no space is left for {repository.stem}: {error}") from None
-        if isinstance(error, GitFailed):
-            raise
-        raise Unavailable(f"what is proposed cannot be kept: {error}") from None
-
-
-def _take_over(held: Path, repository: Path) -> None:
-    """Linked, so that a repeat finds all of it; the index last, without which a pack is none."""
-    to = repository / "objects/pack"
-    to.mkdir(exist_ok=True)
-    for path in sorted((held / "objects/pack").iterdir(), key=lambda p: p.suffix == ".idx"):
-        with suppress(FileExistsError):  # the name says what is in it
-            os.link(path, to / path.name)
-    _sync(to)
-
-
-def _replace(held: Path, place: Path) -> None:
-    _sync(place)
-    shutil.rmtree(held, ignore_errors=True)
-    os.rename(place, held)
-    _sync(held.parent)
-
-
-def _sync(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _bytes(*directories: Path) -> int:
-    return sum(
-        (Path(parent) / name).lstat().st_size
-        for directory in directories
-        for parent, _, names in os.walk(directory)
-        for name in names
-    )

@@ -147,7 +147,7 @@ async def test_a_repository_does_not_grow_without_end(
         await proposer.send(commits[-1], commits[-2])
         await proposer.pin(number, commits[-1])
     last = proposer.clone.commit(noise=os.urandom(80_000).hex())
-    with pytest.raises(TooLarge, match="the repository would have more than 300000 bytes"):
+    with pytest.raises(TooLarge, match="no room for it in 300000 bytes"):
         await proposer.send(last, commits[-1])
     assert proposer.held == []
     assert await proposer.quarantine.has("alice", commits[-1])
