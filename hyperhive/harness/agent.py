@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from hyperhive.harness.bash_policy import Decision
 from hyperhive.harness.prompt import Places, system_prompt
@@ -59,11 +60,14 @@ class Agent:
         """
         options = self._options(self._settings(), None)
         apart = options.id_file.with_name("session-check")  # it resumes nothing
-        probe = Session(replace(options, id_file=apart), self._decide)
-        try:
-            return await probe.check(model=DEFAULT_MODEL)
-        finally:
-            await probe.release()
+        # A turn's own process may not have read its files yet.
+        with TemporaryDirectory(dir=options.scratch, ignore_cleanup_errors=True) as scratch:
+            own = replace(options, id_file=apart, scratch=Path(scratch))
+            probe = Session(own, self._decide)
+            try:
+                return await probe.check(model=DEFAULT_MODEL)
+            finally:
+                await probe.release()
 
     async def answer(self, prompt: str, start: TurnStart, report: Report) -> TurnOutcome:
         """One turn. A conversation that outgrew the model is summed up, else begun anew, once.

@@ -1,6 +1,7 @@
 """The self-check: what is wrong is told, nothing is leased before; told again when it is due."""
 
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from tests.support.fake_host import FakeHost, restarted
 from tests.support.scripted_model import ScriptedModel, text
+from tests.support.turns import claude_runs
 from tests.support.wait import wait_for
 from tests.support.working import harness, make_options, working
 
@@ -84,6 +86,18 @@ async def test_newer_settings_end_the_trial_of_a_server_that_hangs(socket_dir: P
         await wait_for(lambda: w.host.checks[-1]["settings_version"] == version, 10, "a check")
         assert [check["ok"] for check in w.host.checks] == [True, True]
         await wait_for(lambda: not running(seconds), 10, "the end of the server")
+
+
+async def test_what_is_tried_does_not_reach_a_turn_that_begins(socket_dir: Path) -> None:
+    """Claude Code reads its files a while after it was started with their names."""
+    async with working(socket_dir, [text("ok")]) as w:
+        silent = {"command": "/usr/bin/sleep", "args": ["1000"]}
+        await w.host.mail("go")
+        await wait_for(lambda: claude_runs(w), 10, "Claude Code")
+        began = time.monotonic()
+        await w.host.change_settings(extraMcpServers={"weather": silent})
+        await w.host.wait_for_end()
+        assert time.monotonic() - began < 20
 
 
 async def test_settings_that_are_not_understood(socket_dir: Path) -> None:
