@@ -53,7 +53,7 @@ let
   shown =
     where:
     let
-      parts = builtins.match ".*/agent/(.*)" (toString where);
+      parts = if isPath where then builtins.match ".*/agent/(.*)" (toString where) else null;
     in
     if parts == null then "a module" else head parts;
 

@@ -179,6 +179,11 @@ def test_what_counts(agent: Agent, module: str, declared: object, settings: obje
         ("{ hyperhive.extraMcpServers.a.comand = 1; }", "must be a set of MCP servers"),
         ("{ config, ... }: { hyperhive.model = config.x; }", "`config` is not there"),
         ("{ environment.systemPackages = 1; }", "must be a list of packages"),
+        ("{ imports = [ { imports = [ { imports = 1; x = 1; } ]; } ]; }", "`x` is not known here"),
+        (
+            "let more = n: { imports = [ (more (n + 1)) ]; }; in more 0",
+            "infinite recursion encountered: modules import each other",
+        ),
     ],
 )
 def test_what_is_said(agent: Agent, module: str, said: str) -> None:
