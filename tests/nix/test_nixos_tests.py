@@ -30,7 +30,7 @@ def checks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 @pytest.mark.nixlib
 def test_every_file_is_a_check_by_its_name(checks: dict[str, Any]) -> None:
     assert sorted(checks) == NAMES
-    assert len(NAMES) >= 17
+    assert len(NAMES) >= 21
     assert {name: test["name"] for name, test in checks.items()} == {
         name: f"hyperhive-{name}" for name in NAMES
     }
