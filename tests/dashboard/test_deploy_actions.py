@@ -8,7 +8,6 @@ import aiohttp
 import pytest
 
 from hyperhive.hive.deploy_rows import Deploy
-from hyperhive.hive.records import Approval
 from tests.support.deploying import Workshop
 from tests.support.posting import plain, post
 from tests.support.swarm import Swarm
@@ -174,21 +173,3 @@ async def test_fields_that_do_not_belong_there(
     await shop.deploy("alice", "queued")
     assert (await post(operator, path, {"to": "1", "more": "x"}))[0] == 400
     assert await deploys(shop) == [("update", "alice", "queued")]
-
-
-async def test_a_proposed_change_is_approved_or_denied(
-    shop: Workshop, operator: aiohttp.ClientSession
-) -> None:
-    await shop.deploy("alice", "done", commit="a" * 40)
-    asked = await shop.propose("alice", "b" * 40, "a" * 40, "declared anew")
-    status, answer = await post(operator, f"/deny/{asked.id}", {"note": "not now"})
-    assert (status, answer["result"]) == (200, "Denied: apply_commit alice.")
-    asked = await shop.propose("alice", "b" * 40, "a" * 40, "declared anew")
-    status, answer = await post(operator, f"/approve/{asked.id}", {"note": ""})
-    assert status == 200
-    assert (await deploys(shop))[-1] == ("change", "alice", "queued")
-    late = await shop.propose("alice", "d" * 40, "c" * 40, "against another")
-    assert isinstance(late, Approval)
-    status, answer = await post(operator, f"/approve/{late.id}", {"note": ""})
-    told = "alice has changed since this was proposed; deny it"
-    assert (status, answer["error"]["message"]) == (409, told)

@@ -153,12 +153,12 @@ async def test_the_queue_and_who_needs_an_update(
 async def test_a_proposed_change(shop: Workshop, operator: aiohttp.ClientSession) -> None:
     await shop.deploy("alice", "done", "declare", "a" * 40)
     await shop.propose("alice", "b" * 40, "a" * 40, f"declared anew: {HOSTILE}")
-    for path in ("/", "/approvals/1"):
+    for path in ("/", "/approvals/2"):
         page = await shown(operator, path)
         assert "system requests a change of alice : bbbbbbbbbbbb in place of aaaaaaaaaaaa" in page
         assert "declared anew: <script>alert(1)</script>\\u202e" in page
         assert "(optional; the audit log keeps it)" in page
-    assert f'"commit": "{"b" * 40}"' in await shown(operator, "/approvals/1")
-    await shop.made.hive.approvals.approve(1)
-    page = await shown(operator, "/approvals/1")
+    assert f'"commit": "{"b" * 40}"' in await shown(operator, "/approvals/2")
+    await shop.made.hive.approvals.approve(2)
+    page = await shown(operator, "/approvals/2")
     assert "Deploy deploy 2 queued" in page

@@ -21,7 +21,7 @@ async def shown(browser: aiohttp.ClientSession, path: str = "/agents/alice") -> 
     return words(await text(browser, path))
 
 
-@pytest.mark.parametrize("path", ["/", "/agents/alice", "/approvals/1", *OF_DEPLOYS])
+@pytest.mark.parametrize("path", ["/", "/agents/alice", "/approvals/3", *OF_DEPLOYS])
 async def test_looking_twice_changes_nothing(
     shop: Workshop, operator: aiohttp.ClientSession, tmp_path: Path, path: str
 ) -> None:
@@ -51,7 +51,7 @@ async def test_all_that_is_known_of_one(shop: Workshop, operator: aiohttp.Client
         "Agent alice starting",
         "Kind change another commit than before",
         f"Commit {'b' * 40}",
-        "By operator, approval 1",
+        "By operator, approval 2",
         "took 1 min 23 s",
         "In place of deploy 1",
         f"Bundle {row.built.bundle}",
@@ -94,13 +94,18 @@ async def test_where_agents_are_built_no_more(
 ) -> None:
     """What was deployed stays history."""
     alice = await working.agent("alice")
-    await working.hive.store.write(
+    row = await working.hive.store.write(
         lambda tx: tx.deploys.add("update", alice.id, "alice", "c" * 40, "operator", 1.0)
     )
-    page = await shown(browser, "/deploys/1")
-    assert "Deploy 1 queued" in page
+    here = f"/deploys/{row.id}"
+    page = await shown(browser, here)
+    assert f"Deploy {row.id} queued" in page
     assert "Log" not in page.replace("Log out", "")
-    for path in ("/deploys/1/log", "/deploys/1/log.txt"):
+    assert "/changes" not in await text(browser, here)
+    assert "Not all could be read: agents are not built here" in await shown(
+        browser, f"{here}/changes"
+    )
+    for path in (f"{here}/log", f"{here}/log.txt"):
         assert "agents are not built here" in await text(browser, path, 503)
 
 

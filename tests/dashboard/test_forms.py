@@ -7,12 +7,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from hyperhive.dashboard.actions import POSTS
+from hyperhive.dashboard import actions, approval_actions
 from tests.support.dump import dump
 from tests.support.posting import JSON, plain, post
 from tests.support.raw_http import exchange, message
 from tests.support.swarm import Swarm
 
+POSTS = actions.POSTS + approval_actions.POSTS
 LONG = "x" * 65_537
 WRONG_IDS = ["0x1", "-1", "1.5", "", "1" * 16, "%D9%A1", "abc", "%00", "1%0a"]
 WRONG_NAMES = ["Alice", "-a", "a-", "a" * 21, "al%20ice", "operator", "a%0a", "ä", "%00", "*"]
@@ -20,7 +21,7 @@ GOOD: dict[str, dict[str, str]] = {
     "/agents/{name}/destroy": {"confirm": "", "purge": "yes"},
     "/agents/{name}/model": {"model": "small"},
     "/answer-question/{id}": {"choice": "0", "text": "t"},
-    "/approve/{id}": {"note": "n"},
+    "/approve/{id}": {"note": "n", "seen": "0" * 64, "complete": "1"},
     "/deny/{id}": {"note": "n"},
     "/request-spawn": {"name": "dora", "description": "d", "key": "k"},
     "/send": {"to": "alice", "body": "b", "key": "k"},
@@ -28,6 +29,7 @@ GOOD: dict[str, dict[str, str]] = {
 WRONG: dict[str, list[str]] = {
     "body": ["", LONG, "a\0b", "ä" * 32_769],
     "choice": ["3", "x", "-1", "00000"],
+    "complete": ["", "0", "yes"],
     "confirm": ["alicia", "x" * 101],
     "description": ["x" * 2_001, "\0"],
     "key": ["", "x" * 101, "with space", "ü"],
@@ -35,6 +37,7 @@ WRONG: dict[str, list[str]] = {
     "name": ["", "Dora", "a" * 21, "operator", "dora\n", "manager"],
     "note": ["x" * 4_097, "ä" * 2_049, "\0"],
     "purge": ["no", "YES", ""],
+    "seen": ["0" * 65, "A" * 64, "g", "\0"],
     "text": [LONG, "\0"],
     "to": ["", "Alice", "a b", "a" * 21],
 }

@@ -32,7 +32,7 @@ PAGES = [
     "/messages?state=dead",
     "/metrics",
 ]
-OF_DEPLOYS = ["/deploys/1", "/deploys/1/log", "/deploys/1/log.txt"]
+OF_DEPLOYS = ["/deploys/1", "/deploys/1/changes", "/deploys/1/log", "/deploys/1/log.txt"]
 """Looked at where agents are built."""
 
 

@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from hyperhive.dashboard.text import cut, duration, is_long, money, tone, visible
+from hyperhive.dashboard.text import cut, duration, exact, is_long, money, sentence, tone, visible
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,32 @@ def test_no_character_without_a_shape_gets_through() -> None:
     every = (chr(code) for code in range(sys.maxunicode + 1))
     shown = set(visible("".join(every))) - {"\n", "\t"}
     assert [c for c in shown if unicodedata.category(c) in hidden] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain\ttext\n", "plain\ttext\n"),
+        ("no\u00a0break, wide\u3000, thin\u2009", r"no\xa0break, wide\u3000, thin\u2009"),
+        ("filler\u3164\u115f\uffa0, joiner\u034f", r"filler\u3164\u115f\uffa0, joiner\u034f"),
+        ("variant\ufe0f\U000e0100", r"variant\ufe0f\U000e0100"),
+        ("blank\u2800, \u202e", r"blank\u2800, \u202e"),
+        ("Grüße, 世界, שלום, e\u0301", "Grüße, 世界, שלום, e\u0301"),
+    ],
+)
+def test_what_looks_like_nothing_is_spelled_out_too(text: str, shown: str) -> None:
+    assert exact(text) == shown
+
+
+def test_of_spaces_there_is_one() -> None:
+    every = "".join(chr(code) for code in range(sys.maxunicode + 1))
+    blank = [c for c in set(exact(every)) if c.isspace() or unicodedata.category(c)[0] == "Z"]
+    assert sorted(blank) == ["\t", "\n", " "]
+
+
+def test_a_sentence_keeps_its_names() -> None:
+    assert sentence("the file X.nix") == "The file X.nix"
+    assert sentence("") == ""
 
 
 @pytest.mark.parametrize(
