@@ -133,7 +133,7 @@ class Turns:
             agent = require(tx.agents.get(agent_id))
             if known := tx.turns.get(request.turn):
                 return self._again(tx, agent, instance, known)
-            if presence is None or not presence.healthy:
+            if presence is None or not presence.healthy or _is_unproven(tx, agent, presence):
                 return {"messages": []}
             return self._begin(tx, agent, instance, request.turn)
 
@@ -272,6 +272,12 @@ def _log_end(tx: Transaction, agent: Agent, turn: Turn, now: float) -> None:
         "output_tokens": used.output_tokens,
     }
     tx.events.append("turn_ended", agent.name, data, now)
+
+
+def _is_unproven(tx: Transaction, agent: Agent, presence: Presence) -> bool:
+    """Whether the settings of a deploy are tried that this harness has not found fit yet."""
+    is_tried = any(deploy.state == "starting" for deploy in tx.deploys.open(agent.id))
+    return is_tried and presence.settings_version != agent.settings_version
 
 
 def _abandon(tx: Transaction, clock: Clock, agent: Agent, turn: Turn) -> None:

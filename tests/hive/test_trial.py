@@ -166,6 +166,20 @@ async def test_nothing_is_leased_before_it_is_healthy(built: Built) -> None:
         assert await built.bodies("alice", "turn-2", "instance-alice-2") == ["wake up"]
 
 
+async def test_nothing_is_leased_before_new_settings_are_found_fit(
+    built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health_gate, "LIVE_SECONDS", 1.0)
+    before = await first(built)
+    await built.redeclare(alice=anew("one", prompt="deaf"))
+    async with built.serving():
+        await built.reached("starting", 1)
+        await built.send("manager", "alice", "wake up")
+        assert await built.bodies("alice", instance="instance-alice-1") == []
+        await is_back(built, before, await built.over(1), "not healthy within 1 s")
+        assert await built.bodies("alice", "turn-2", "instance-alice-1") == ["wake up"]
+
+
 async def test_settings_that_are_not_taken_over_are_taken_back(
     built: Built, monkeypatch: pytest.MonkeyPatch
 ) -> None:

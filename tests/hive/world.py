@@ -168,7 +168,8 @@ class World:
         id_ = await self.id(name)
         welcome = await self.hive.turns.hello(id_, Hello(protocol=1, instance=instance, turn=turn))
         if fit:
-            await self.hive.turns.self_check(id_, instance, SelfCheck(ok=True))
+            report = SelfCheck(ok=True, settings_version=welcome["settings_version"])
+            await self.hive.turns.self_check(id_, instance, report)
         return welcome
 
     async def begin(self, name: str, turn: str = "turn-one", instance: str = ONE) -> dict[str, Any]:
