@@ -10,6 +10,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,7 @@ class Proposing:
 
     async def idle(self, *names: str) -> None:
         for name in names:
-            await wait_for(lambda: self._is_idle(name), SECONDS, f"{name} to be idle")
+            await wait_for(partial(self._is_idle, name), SECONDS, f"{name} to be idle")
 
     async def _is_idle(self, name: str) -> bool:
         found = await self.agent(name)
