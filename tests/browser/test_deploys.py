@@ -18,7 +18,7 @@ from tests.support.deploying import Workshop, workshop
 pytestmark = pytest.mark.browser
 
 HOSTILE = "\x1b[2J<img src=x onerror=alert(1)></pre><script>alert(2)</script>\u202e" + "w" * 400
-PAGES = ["/", "/agents/alice", "/agents/manager", "/approvals/1", "/deploys/2", "/deploys/4"]
+PAGES = ["/", "/agents/alice", "/agents/manager", "/approvals/5", "/deploys/2", "/deploys/4"]
 
 
 @pytest.fixture
@@ -220,17 +220,6 @@ async def test_another_deploy_goes_on_already(shop: Workshop, window: Window) ->
     await page.locator("#deploy-1").get_by_role("button", name="Roll back to this").click()
     told = page.locator("#rollback-1 .outcome")
     await expect(told).to_have_text("deploy 3 of alice is starting; cancel it, or wait")
-
-
-async def test_a_proposed_change_is_approved_on_its_page(shop: Workshop, window: Window) -> None:
-    page = window.page
-    await shop.deploy("alice", "done", commit="a" * 40)
-    await shop.propose("alice", "b" * 40, "a" * 40, "declared anew: agent.nix")
-    await window.show("/approvals/1")
-    await page.get_by_role("button", name="Approve").click()
-    await expect(page.locator("#page")).to_contain_text("deploy 2 queued")
-    await shop.change(2, state="building")
-    await expect(page.locator("#page")).to_contain_text("deploy 2 building")
 
 
 async def test_a_deploy_as_it_is_carried_out(shop: Workshop, window: Window) -> None:

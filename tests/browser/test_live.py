@@ -33,6 +33,16 @@ async def test_what_happens_appears(hive: Swarm, window: Window) -> None:
     await expect(page.locator(f"#question-{asked}")).to_have_count(0)
 
 
+async def test_a_click_on_text_stops_nothing(hive: Swarm, window: Window) -> None:
+    """It gives the focus to the whole page, which is no field that is being filled in."""
+    page = window.page
+    await window.show("/")
+    await page.click("#waiting")
+    assert await window.eval("document.activeElement.id") == "page"
+    await hive.ask("manager", "Which?")
+    await expect(page.locator("#question-1")).to_contain_text("manager asks you")
+
+
 async def test_typed_text_focus_and_open_parts_survive(hive: Swarm, window: Window) -> None:
     page = window.page
     asked = await hive.ask("manager", "Which?", options=("a", "b"))

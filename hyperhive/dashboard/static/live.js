@@ -81,9 +81,12 @@ async function refresh() {
 
 function put(fresh) {
   document.title = fresh.title;
+  // Of what has the focus the content is left alone, too: only of a field may that be so, since a
+  // click on any text gives the focus to the whole page.
+  const ignoreActiveValue = document.activeElement?.matches("input, textarea, select") ?? false;
   for (const region of document.querySelectorAll("[data-region]")) {
     const next = fresh.getElementById(region.id);
-    if (next) Idiomorph.morph(region, next, { ignoreActiveValue: true, callbacks });
+    if (next) Idiomorph.morph(region, next, { ignoreActiveValue, callbacks });
   }
   tick(true);
 }
@@ -94,9 +97,11 @@ const callbacks = {
     if (old instanceof HTMLDetailsElement) next.open = old.open;
     return !(old.matches("[data-keep]") || isSending(old) || isTyped(old));
   },
-  // A form someone is filling in does not vanish under the hands, even when it came too late.
+  // A form someone is filling in does not vanish under the hands, even when it came too late:
+  // except one that, once it is, shows no more what it would do.
   beforeNodeRemoved(old) {
-    return !(old instanceof Element && [old, ...old.querySelectorAll("*")].some(isTyped));
+    if (!(old instanceof Element) || old.matches("[data-void]")) return true;
+    return ![old, ...old.querySelectorAll("*")].some(isTyped);
   },
 };
 
