@@ -15,7 +15,7 @@ from pathlib import Path
 
 from hyperhive.flakes import git_files, git_leftovers, git_refs, git_tree
 from hyperhive.flakes.git_log import Commit, log
-from hyperhive.flakes.git_objects import File, write_commit, write_tree
+from hyperhive.flakes.git_objects import Content, write_commit, write_tree
 from hyperhive.flakes.git_program import git
 from hyperhive.flakes.git_refs import MAIN
 from hyperhive.flakes.git_tree import Entry
@@ -61,7 +61,7 @@ class Repositories:
     async def commit(
         self,
         name: str,
-        files: Mapping[str, bytes | File],
+        files: Mapping[str, Content],
         *,
         parent: str | None,
         message: str,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hyperhive.flakes.git_program import git
-from hyperhive.flakes.git_tree import shown
+from hyperhive.flakes.git_tree import Entry, shown
 from hyperhive.protocol.errors import InvalidField
 
 MAX_MESSAGE = 64 * 1024
@@ -23,10 +23,12 @@ class File:
     executable: bool = False
 
 
-_Nested = dict[str, "File | _Nested"]
+Content = bytes | File | Entry
+"""Of one file; an entry is one that the repository has already, whatever it is."""
+_Nested = dict[str, "File | Entry | _Nested"]
 
 
-async def write_tree(repository: Path, files: Mapping[str, bytes | File]) -> str:
+async def write_tree(repository: Path, files: Mapping[str, Content]) -> str:
     """Of files whose paths have been checked. Raises InvalidField where they collide."""
     return await _write_nested(repository, _nested(files))
 
@@ -54,6 +56,8 @@ async def _write_nested(repository: Path, nested: _Nested) -> str:
     for part, value in nested.items():
         if isinstance(value, dict):
             mode, kind, found = "040000", "tree", await _write_nested(repository, value)
+        elif isinstance(value, Entry):
+            mode, kind, found = value.mode, "blob", value.object
         else:
             mode, kind = "100755" if value.executable else "100644", "blob"
             found = await _written(repository, value.data, "hash-object", "-w", "--stdin")
@@ -61,7 +65,7 @@ async def _write_nested(repository: Path, nested: _Nested) -> str:
     return await _written(repository, "".join(lines).encode(), "mktree", "-z")
 
 
-def _nested(files: Mapping[str, bytes | File]) -> _Nested:
+def _nested(files: Mapping[str, Content]) -> _Nested:
     top: _Nested = {}
     for path, value in files.items():
         *parents, last = path.split("/")

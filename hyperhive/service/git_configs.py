@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from hyperhive.flakes import diff, git_log, git_packs, git_refs
 from hyperhive.flakes.git import Repositories
-from hyperhive.flakes.git_objects import File
+from hyperhive.flakes.git_objects import Content, File
 from hyperhive.flakes.quarantine import Quarantine
 from hyperhive.hive.change_rows import Changes, CommitInfo, Refs
 from hyperhive.hive.clock import Clock
@@ -15,7 +16,6 @@ from hyperhive.hive.config_ports import Mark
 from hyperhive.protocol.errors import Conflict, NotFound
 
 AUTHOR = "hyperhive"
-MAX_FILE = 8 * 2**20
 MAX_TAGS = 500
 """That clones are told of."""
 MAX_AUTHOR, MAX_MESSAGE = 100, 4096
@@ -33,6 +33,9 @@ class GitConfigs:
         self._repositories = repositories
         self._quarantine = Quarantine(repositories)
         self._clock = clock
+        self._known: dict[str, Refs] = {}
+        """What `refs` told last, by agent, unless something was named since."""
+        self._namings: Counter[str] = Counter()
 
     async def head(self, agent: str) -> str | None:
         """Full id of `main`, which is what runs; None before the first deploy has come up."""
@@ -44,16 +47,17 @@ class GitConfigs:
         self, agent: str, changed: Mapping[str, bytes | None], base: str | None
     ) -> str:
         await self._repositories.create(agent)
-        before = {} if base is None else await self._files(agent, base)
-        files = dict(before)
+        entries = () if base is None else await self._repositories.list(agent, base)
+        before = {entry.path: entry for entry in entries}
+        files: dict[str, Content] = {**before}
         for path, data in changed.items():
             if data is None:
                 files.pop(path, None)
             else:
-                files[path] = replace(files.get(path, File(data)), data=data)
-        if base is not None and files == before:
-            return base
-        return await self._repositories.commit(
+                _make_way(files, path)
+                is_program = path in before and before[path].kind == "program"
+                files[path] = File(data, executable=is_program)
+        commit = await self._repositories.commit(
             agent,
             files,
             parent=base,
@@ -61,41 +65,59 @@ class GitConfigs:
             author=AUTHOR,
             when=self._clock.now(),
         )
+        if base is not None and await self._is_same(agent, commit, base):
+            return base
+        return commit
 
-    async def _files(self, agent: str, commit: str) -> dict[str, File]:
-        found = {}
-        for entry in await self._repositories.list(agent, commit):
-            if entry.kind not in ("file", "program"):
-                raise Conflict(f"{entry.path} is a {entry.kind}, which a declaration cannot keep")
-            data = await self._repositories.read(agent, commit, entry.path, MAX_FILE)
-            found[entry.path] = File(data, executable=entry.kind == "program")
-        return found
+    async def _is_same(self, agent: str, one: str, other: str) -> bool:
+        trees = [await self._repositories.tree(agent, commit) for commit in (one, other)]
+        return trees[0] == trees[1]
 
     async def restore(self, agent: str, commit: str, base: str, message: str) -> str:
-        before = await self._repositories.tree(agent, base)
-        if await self._repositories.tree(agent, commit) == before:
+        if await self._is_same(agent, commit, base):
             raise Conflict(f"{agent} has that configuration already")
         return await self._repositories.restore(
             agent, commit, parent=base, message=message, author=AUTHOR, when=self._clock.now()
         )
 
     async def settle(self, agent: str, deploy: int, commit: str) -> None:
-        await self._repositories.tag(agent, f"deployed/{deploy}", commit)
-        head = await self.head(agent)
-        if head != commit:
-            await self._repositories.advance(agent, head, commit)
+        with self._naming(agent):
+            await self._repositories.tag(agent, f"deployed/{deploy}", commit)
+            head = await self.head(agent)
+            if head != commit:
+                await self._repositories.advance(agent, head, commit)
 
     async def mark(
         self, agent: str, word: Mark, number: int, commit: str, why: str | None = None
     ) -> None:
-        await self._repositories.tag(agent, f"{word}/{number}", commit, why)
+        with self._naming(agent):
+            await self._repositories.tag(agent, f"{word}/{number}", commit, why)
 
     async def remove(self, agent: str) -> None:
-        await self._repositories.remove(agent)
+        with self._naming(agent):
+            await self._repositories.remove(agent)
+
+    @contextmanager
+    def _naming(self, agent: str) -> Iterator[None]:
+        """What is read meanwhile is not what is so afterwards."""
+        try:
+            yield
+        finally:
+            self._namings[agent] += 1
+            self._known.pop(agent, None)
 
     # --- as it is proposed ---
 
     async def refs(self, agent: str) -> Refs:
+        if agent not in self._known:
+            before = self._namings[agent]
+            found = await self._refs(agent)
+            if self._namings[agent] != before:
+                return found
+            self._known[agent] = found
+        return self._known[agent]
+
+    async def _refs(self, agent: str) -> Refs:
         if not await self._repositories.exists(agent):
             return Refs(None, {})
         refs = await git_refs.pointed(self._repositories.existing(agent))
@@ -113,7 +135,8 @@ class GitConfigs:
         return await self._quarantine.has(agent, commit)
 
     async def pin(self, agent: str, number: int, commit: str) -> str:
-        return await self._quarantine.pin(agent, f"proposal/{number}", commit)
+        with self._naming(agent):
+            return await self._quarantine.pin(agent, f"proposal/{number}", commit)
 
     async def tree(self, agent: str, commit: str) -> str:
         return await git_refs.resolve(await self._quarantine.where(agent, commit), commit, "tree")
@@ -138,6 +161,14 @@ class GitConfigs:
     async def changes(self, agent: str, base: str | None, commit: str, *, whole: bool) -> Changes:
         repository = await self._quarantine.where(agent, commit)
         return await diff.changes(repository, base, commit, diff.WHOLE if whole else diff.AT_ONCE)
+
+
+def _make_way(files: dict[str, Content], path: str) -> None:
+    """For a file there: what has its place, is below it, or stands where its directories go."""
+    parents = {path[:at] for at, char in enumerate(path) if char == "/"}
+    for other in list(files):
+        if other == path or other in parents or other.startswith(f"{path}/"):
+            del files[other]
 
 
 def _is_told(ref: str) -> bool:

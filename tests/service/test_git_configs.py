@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from hyperhive.flakes import git_refs
 from hyperhive.flakes.git import Repositories
-from hyperhive.flakes.git_objects import File
+from hyperhive.flakes.git_objects import Content, File
+from hyperhive.hive.change_rows import Refs
 from hyperhive.hive.deploy_rows import Built
 from hyperhive.protocol.bundle import AgentSettings
 from hyperhive.protocol.errors import Conflict, NotFound
@@ -242,3 +246,54 @@ async def test_what_is_held_goes_with_the_agent(tmp_path: Path, configs: GitConf
     await configs.remove("alice")
     assert os.listdir(tmp_path / "applied") == []
     assert not await configs.holds("alice", commit)
+
+
+# --- beside what is there ---
+
+
+async def test_a_declaration_keeps_what_is_not_a_file(
+    git: Repositories, configs: GitConfigs
+) -> None:
+    """Such as a link, that somebody proposed and the operator approved."""
+    base = await configs.declare("alice", FIRST, None)
+    linked = (await git.list("alice", base))[0]
+    link = replace(linked, path="here", kind="link", mode="120000")
+    entries = {entry.path: entry for entry in await git.list("alice", base)}
+    files: dict[str, Content] = {**entries, "here": link, "run.sh": File(b"#!", executable=True)}
+    above = await git.commit(
+        "alice", files, parent=base, message="a link", author="manager", when=0
+    )
+    commit = await configs.declare("alice", {"agent.nix": b"two", "run.sh": b"#!!"}, above)
+    kinds = {entry.path: entry.kind for entry in await git.list("alice", commit)}
+    assert kinds == {
+        "agent.nix": "file",
+        "declared.json": "file",
+        "here": "link",
+        "run.sh": "program",
+    }
+    assert await git.read("alice", commit, "run.sh", 10) == b"#!!"
+
+
+async def test_a_declared_file_takes_the_place_of_what_is_in_its_way(
+    git: Repositories, configs: GitConfigs
+) -> None:
+    base = await configs.declare("alice", {**FIRST, "a/b/c": b"1", "d": b"2"}, None)
+    commit = await configs.declare("alice", {"a/b": b"3", "d/e": b"4"}, base)
+    assert await read(git, commit) == {**FIRST, "a/b": b"3", "d/e": b"4"}
+    assert await configs.declare("alice", {"a": None}, commit) == commit
+
+
+async def test_refs_are_read_once_until_something_is_named(
+    git: Repositories, configs: GitConfigs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = await configs.declare("alice", FIRST, None)
+    await configs.settle("alice", 1, commit)
+    before = await configs.refs("alice")
+    with monkeypatch.context() as patched:
+        patched.setattr(git_refs, "pointed", None)
+        assert await configs.refs("alice") is before
+    marking = configs.mark("alice", "failed", 2, commit, "why")
+    await asyncio.gather(marking, *(configs.refs("alice") for _ in range(20)))
+    assert set((await configs.refs("alice")).tags) == {"deployed/1", "failed/2"}
+    await configs.remove("alice")
+    assert await configs.refs("alice") == Refs(None, {})
