@@ -51,7 +51,7 @@ def write_config(path: Path, places: Mapping[str, Any], upstream: str, port: int
         "dashboard": {"port": port},
         "manager": {
             "description": "Coordinates the swarm.",
-            "settings": {"allowedBash": ["cat *", "echo *", "ls *"]},
+            "settings": {"allowedBash": ["cat *", "echo *", "git *", "ls *"]},
         },
         "agentDefaults": {
             "settings": {"allowedBash": _WORKER_COMMANDS, "model": "haiku"},

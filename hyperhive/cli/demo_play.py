@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ async def play(part: Part, client: AdminClient, log: Callable[[], Awaitable[Sequ
     teller = Teller(client)
     telling = asyncio.create_task(teller.run())
     try:
-        outcome = await _outcome(part, client)
+        outcome = await _outcome(part, AdminOperator(client, teller.tell))
         await teller.reach(await _settled(client) if outcome.success else 0)
     finally:
         telling.cancel()
@@ -34,10 +35,10 @@ async def play(part: Part, client: AdminClient, log: Callable[[], Awaitable[Sequ
     return 0
 
 
-async def _outcome(part: Part, client: AdminClient) -> operator.Outcome:
+async def _outcome(part: Part, desk: AdminOperator) -> operator.Outcome:
     """Of the play, or the trouble that keeps it from going on."""
-    playing = asyncio.create_task(operator.play(part, AdminOperator(client)))
-    watching = asyncio.create_task(trouble(client))
+    playing = asyncio.create_task(operator.play(part, desk))
+    watching = asyncio.create_task(trouble(desk.client))
     tasks = (playing, watching)
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -60,9 +61,11 @@ async def _settled(client: AdminClient) -> int:
 
 @dataclass(frozen=True, slots=True)
 class AdminOperator:
-    """What the part's player can do, each one verb."""
+    """What the part's player can do, each one verb; a change is looked at before it is approved."""
 
     client: AdminClient
+    tell: Callable[[Mapping[str, object]], None] = lambda event: None
+    """Told what the operator has seen, as an event."""
 
     async def send(self, to: str, body: str) -> object:
         return await self.client.call("send", to=to, body=body, key=uuid.uuid4().hex)
@@ -79,7 +82,11 @@ class AdminOperator:
         return rows
 
     async def approve(self, approval_id: int) -> object:
-        return await self.client.call("approve", id=approval_id)
+        view = await self.client.call("diff", id=approval_id)
+        if view["commit"] is None:
+            return await self.client.call("approve", id=approval_id)
+        self.tell({"kind": "looked", "at": time.time(), "data": view})
+        return await self.client.call("approve", id=approval_id, commit=view["commit"])
 
     async def deny(self, approval_id: int, reason: str) -> object:
         return await self.client.call("deny", id=approval_id, reason=reason)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import shutil
 import sys
+from collections.abc import Mapping
 
 import click
 
@@ -37,10 +38,14 @@ class Teller:
 
     async def _tell(self) -> None:
         async for event in self._client.events(self._seen):
-            for line in self.transcript.lines(event):
-                click.echo(line)
+            self.tell(event)
             self._seen = int(event.get("seq", self._seen))
             self._progress.set()
+
+    def tell(self, event: Mapping[str, object]) -> None:
+        """Also what is in no log."""
+        for line in self.transcript.lines(event):
+            click.echo(line)
 
     async def reach(self, seq: int) -> None:
         """Until this event was told, at most CATCH_UP_SECONDS."""

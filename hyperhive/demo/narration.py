@@ -158,6 +158,28 @@ def _tell_approval(kind: str, agent: str, data: Item) -> Line:
     return Line(_text(data, "requester"), words + (f": {note}" if note else ""), "strong")
 
 
+def _tell_looked(kind: str, agent: str, data: Item) -> Line:
+    """What the operator has seen of a request: the files, and what is allowed then."""
+    approval, changes = _below(data, "approval"), _below(data, "changes")
+    files = ", ".join(_text(file, "path") for file in _items(changes, "files"))
+    rights = [
+        f"{_text(right, 'effect')}: {_text(right, 'option')} {_text(right, 'what')}"
+        for right in _items(data, "privileges")
+    ]
+    words = f"looks at approval {_text(approval, 'id')}, which changes {files or 'no file'}"
+    return Line("operator", "\n".join([words, *rights]), "strong")
+
+
+def _below(data: Item, name: str) -> Item:
+    value = data.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _items(data: Item, name: str) -> list[Item]:
+    value = data.get(name)
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
 def _tell_agent(kind: str, agent: str, data: Item) -> Line:
     return Line(agent or _text(data, "name"), _pairs(data), "dim")
 
@@ -194,6 +216,7 @@ _TELLERS: dict[str, Callable[[str, str, Item], Line]] = {
     "approval": _tell_approval,
     "crash": _tell_crash,
     "deploy": _tell_deploy,
+    "looked": _tell_looked,
     "message": _tell_message,
     "operation": _tell_operation,
     "question": _tell_question,
