@@ -1,0 +1,152 @@
+"""Uploads and requests in masses from a taken container: bounded, and others go on."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from nested.host import NestedHost
+from tests.host.attacking import BASE, Attack, attacked, attacking, offer_of
+from tests.host.hosted import STATE, Hosted
+from tests.host.test_proposal_attacks_repositories import descriptors, files, resident
+
+pytestmark = pytest.mark.nix
+
+UNKNOWN = "c" * 40
+MIB = 2**20
+MANY = 10_000
+
+
+@pytest.fixture(scope="module")
+def hive(nested: NestedHost) -> Iterator[Hosted]:
+    with attacked(nested) as running:
+        yield running
+
+
+async def answered_in(a: Attack) -> float:
+    """Seconds of an operator's simple question."""
+    begun = time.monotonic()
+    await a.client.call("status")
+    return time.monotonic() - begun
+
+
+async def slowest_answer(a: Attack, until: asyncio.Event) -> float:
+    worst = 0.0
+    while not until.is_set():
+        worst = max(worst, await answered_in(a))
+        try:
+            await asyncio.wait_for(until.wait(), 0.1)
+        except TimeoutError:
+            continue
+    return worst
+
+
+async def test_fifty_uploads_at_once(hive: Hosted, say: Callable[[str], None]) -> None:
+    async with attacking(hive) as a:
+        main = await a.main()
+        texts = [BASE.replace("base", f"number {n}") for n in range(50)]
+        offers = [offer_of(main, {"agent.nix": text}) for text in texts]
+        answers = await asyncio.gather(*(a.upload(offer) for offer in offers))
+        kinds = Counter(answer.status for answer in answers)
+        say(f"{dict(kinds)} in {max(answer.seconds for answer in answers):.1f} s;")
+        assert set(kinds) == {200, 429}
+        assert {answer.code for answer in answers if answer.status == 429} == {"rate_limited"}
+        last = [o for o, answer in zip(offers, answers, strict=True) if answer.status == 200][-1]
+        number = await a.proposed(last)
+        assert (await a.checked(number))["state"] == "pending"
+        await a.client.call("deny", id=number)
+
+
+async def test_large_bodies(hive: Hosted, say: Callable[[str], None]) -> None:
+    async with attacking(hive) as a:
+        path, before = f"/v1/proposals/alice?commit={UNKNOWN}", files(hive)
+        memory, done = resident(hive), asyncio.Event()
+        watched = asyncio.create_task(slowest_answer(a, done))
+        fits = [await a.breach.ask("POST", path, b"x" * MIB, times=32) for _ in range(5)]
+        assert {(answer.status, answer.code) for answer in fits} == {(400, "invalid_field")}
+        beyond = await a.breach.ask("POST", path, b"x" * MIB, times=33)
+        assert beyond.status in (0, 413)
+        done.set()
+        say(f"32 MiB in {max(answer.seconds for answer in fits):.1f} s;")
+        say(f"the operator waited {await watched:.2f} s at most;")
+        say(f"resident {memory // 1024} -> {resident(hive) // 1024} MiB;")
+        assert files(hive) == before
+        assert resident(hive) < memory + 100 * 1024
+
+
+async def test_a_body_that_drips(hive: Hosted, say: Callable[[str], None]) -> None:
+    async with attacking(hive) as a:
+        path, before = f"/v1/proposals/alice?commit={UNKNOWN}", descriptors(hive)
+        slow = asyncio.gather(
+            *(a.breach.ask("POST", path, drip=1000, every=1.0) for _ in range(20))
+        )
+        begun = time.monotonic()
+        answers = await slow
+        say(f"20 of them ended within {time.monotonic() - begun:.0f} s: ")
+        say(str(Counter(answer.status for answer in answers)))
+        assert time.monotonic() - begun < 90
+        assert {answer.status for answer in answers} <= {0, 408, 429}
+        number = await a.propose({"agent.nix": BASE.replace("base", "after it")})
+        assert (await a.checked(number))["state"] == "pending"
+        await a.client.call("deny", id=number)
+        assert descriptors(hive) <= before + 5
+
+
+async def test_for_others_than_it_may(hive: Hosted) -> None:
+    """Of the manager each name is refused alike; who may propose nothing is refused unread."""
+    async with attacking(hive) as a:
+        names = ("nobody", "operator", "system", "alice2")
+        answers = [
+            await a.breach.ask("POST", f"/v1/proposals/{n}?commit={UNKNOWN}", b"x") for n in names
+        ]
+        assert {(answer.status, answer.body) for answer in answers} == {(403, answers[0].body)}
+        odd = ("..", "%2e%2e", "alice%2f..%2fmanager", "alice%00", "Alice", "-rf", "alice.git")
+        for name in odd:
+            answer = await a.breach.ask("POST", f"/v1/proposals/{name}?commit={UNKNOWN}", b"x")
+            assert 400 <= answer.status < 500, (name, answer)
+
+
+async def test_ten_thousand_proposals(hive: Hosted, say: Callable[[str], None]) -> None:
+    async with attacking(hive) as a:
+        offers = [
+            offer_of(await a.main(), {"agent.nix": BASE.replace("base", word)})
+            for word in ("one", "two")
+        ]
+        for offer in offers:
+            await a.proposed(offer)
+        sizes, memory = database(hive), resident(hive)
+        done, begun, kinds = asyncio.Event(), time.monotonic(), Counter[int]()
+        watched = asyncio.create_task(slowest_answer(a, done))
+        while sum(kinds.values()) < MANY:
+            asked = (a.request(offers[n % 2].commit, description="x" * 2000) for n in range(16))
+            kinds.update(answer.status for answer in await asyncio.gather(*asked))
+        done.set()
+        took, grown = time.monotonic() - begun, database(hive)
+        say(f"{dict(kinds)} in {took:.0f} s; the operator waited {await watched:.2f} s at most;")
+        say(f"database {sizes / MIB:.1f} -> {grown / MIB:.1f} MiB;")
+        say(f"resident {memory // 1024} -> {resident(hive) // 1024} MiB;")
+        rows = await a.client.call("approvals")
+        waiting = [each for each in rows["approvals"] if each["agent"] == "alice"]
+        assert len(waiting) <= 1
+        agent = await a.agent("manager")
+        say(f"mail of the manager: {agent['waiting']};")
+        begun = time.monotonic()
+        number = await a.propose({"agent.nix": BASE.replace("base", "honest")})
+        assert (await a.checked(number))["state"] == "pending"
+        say(f"an honest one was checked after {time.monotonic() - begun:.1f} s;")
+        await a.client.call("approve", id=number)
+        assert (await a.over(number))["state"] == "done"
+        say(f"{a.git('for-each-ref').count(chr(10))} refs, {files(hive).__len__()} files")
+        assert (grown - sizes) / sum(kinds.values()) < 8 * 1024
+
+
+def database(hive: Hosted) -> int:
+    """Bytes, with what is not written back yet."""
+    found = hive.host.path(f"{STATE}/service").glob("*.db*")
+    assert sqlite3.sqlite_version
+    return sum(path.stat().st_blocks * 512 for path in found)
