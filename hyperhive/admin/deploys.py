@@ -27,13 +27,20 @@ async def deploys(context: Context, request: verbs.Deploys) -> Answer:
 
 
 async def deploy_log(context: Context, request: verbs.DeployLog) -> Answer:
-    """A part of what Nix printed, where to read on, and how far the deploy was before."""
+    """A part of what Nix printed, where to read on, and how far it was before: the deploy of this
+    number, or the request that is only checked yet."""
     parts = context.hive.need_deploying()
-    deploy = await context.hive.store.read(lambda tx: tx.deploys.get(request.id))
-    if deploy is None:
+
+    def how_far(tx: Transaction) -> Answer:
+        if deploy := tx.deploys.get(request.id):
+            return {"of": "deploy", "state": deploy.state, "error": deploy.error}
+        if (approval := tx.approvals.get(request.id)) and "commit" in approval.binding:
+            return {"of": "approval", "state": approval.state, "error": approval.note}
         raise NotFound(f"there is no deploy {request.id}")
+
+    known = await context.hive.store.read(how_far)
     text, offset = await parts.builds.log(request.id, request.offset)
-    return {"deploy": deploy_view(deploy), "log": text, "next": offset}
+    return {**known, "log": text, "next": offset}
 
 
 async def diff(context: Context, request: verbs.Diff) -> Answer:

@@ -12,7 +12,7 @@ from hyperhive.cli.render import one_line, safe, table
 from hyperhive.cli.session import Session, json_option, show
 
 _ID = click.argument("number", metavar="ID", type=number_of("a deploy"))
-_OPEN = ("queued", "evaluating", "building", "starting")
+_OPEN = ("checking", "queued", "evaluating", "building", "starting")
 _LOOK_SECONDS = 0.5
 
 
@@ -47,13 +47,13 @@ def deploy_log(session: Session, number: int, follow: bool) -> None:
         answer = session.call("deploy_log", id=number, offset=offset)
         click.echo(safe(answer["log"]), nl=False)
         more, offset = answer["next"] > offset, answer["next"]
-        going_on = answer["deploy"]["state"] in _OPEN
+        going_on = answer["state"] in _OPEN
         if not more:
             if not (follow and going_on):
                 break
             time.sleep(_LOOK_SECONDS)
-    error = one_line(answer["deploy"]["error"])
-    click.echo(f"deploy {number}: {answer['deploy']['state']}{error and f': {error}'}", err=True)
+    state, error = answer["state"].replace("_", " "), one_line(answer["error"])
+    click.echo(f"{answer['of']} {number}: {state}{error and f': {error}'}", err=True)
 
 
 @click.command()

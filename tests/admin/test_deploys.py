@@ -48,7 +48,7 @@ async def test_a_log_is_read_on_from_where_it_was(building: Building) -> None:
     deploy = await made.deploy("alice", "building")
     made.builds.print(deploy.id, "evaluating\nbuild")
     part = await call(building, "deploy_log", id=deploy.id)
-    assert (part["log"], part["next"], part["deploy"]["state"]) == ("evaluating\n", 11, "building")
+    assert (part["log"], part["next"], part["state"]) == ("evaluating\n", 11, "building")
     made.builds.print(deploy.id, "ing\n")
     part = await call(building, "deploy_log", id=deploy.id, offset=part["next"])
     assert (part["log"], part["next"]) == ("building\n", 20)

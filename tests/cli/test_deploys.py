@@ -103,6 +103,14 @@ def test_deploy_log(run: Run, beside: Beside) -> None:
     assert run("deploy-log", "0").code == 2
 
 
+def test_the_log_of_what_is_only_asked_for(run: Run, beside: Beside) -> None:
+    number = beside.do(beside.made.propose("alice", "c" * 40, "b" * 40, "two")).id
+    beside.do(beside.made.checking(number))
+    beside.made.builds.print(number, "evaluating\n")
+    result = run("deploy-log", str(number))
+    assert told(result, f"approval {number}: checking\n") == "evaluating\n"
+
+
 def test_a_log_is_followed_to_its_end(run: Run, beside: Beside) -> None:
     deploy = beside.do(beside.made.deploy("alice", "building"))
     beside.made.builds.print(deploy.id, "one\n")
