@@ -12,14 +12,14 @@ from hyperhive.dashboard.pages import path_id
 from hyperhive.protocol.errors import Conflict, NotFound
 
 
-async def approve(request: web.Request, form: forms.Approve) -> Done:
+async def approve(request: web.Request, form: forms.Decision) -> Done:
     hive, approval_id = request.app[HIVE], path_id(request)
     await _check_seen(request, approval_id, form)
     decided = await hive.approvals.approve(approval_id, form.note, form.seen or None)
     return Done(f"Approved: {decided.kind} {decided.agent}.", f"/approvals/{approval_id}")
 
 
-async def _check_seen(request: web.Request, approval_id: int, form: forms.Approve) -> None:
+async def _check_seen(request: web.Request, approval_id: int, form: forms.Decision) -> None:
     """Raises NotFound, and Conflict for a change that no page has shown in full."""
     found = await request.app[HIVE].store.read(lambda tx: tx.approvals.get(approval_id))
     if found is None:
@@ -36,6 +36,6 @@ async def deny(request: web.Request, form: forms.Decision) -> Done:
 
 
 POSTS: list[tuple[str, Handler]] = [
-    ("/approve/{id}", post(forms.Approve, approve, approval_pages.approval)),
+    ("/approve/{id}", post(forms.Decision, approve, approval_pages.approval)),
     ("/deny/{id}", post(forms.Decision, deny, approval_pages.approval)),
 ]

@@ -50,15 +50,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """`note` is the reason, which reaches the requester."""
-
-    note: Reason = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Approve:
-    """`seen` names what the page showed, `complete` says that it showed all of it: both are in the
-    form of a change only where that is so."""
+    """`note` is the reason, which reaches the requester. `seen` names what the page showed,
+    `complete` says that it showed all of it: of a change both are sent only where that is so."""
 
     note: Reason = ""
     seen: Annotated[str, Text(min=0, max=64, pattern="[0-9a-f]*", problem="is not from a page")] = (

@@ -134,7 +134,8 @@ async def test_deny_needs_no_look(shop: Workshop, operator: Client) -> None:
     base = await running(shop)
     for checked in (True, False):
         approval = await asked(shop, base, checked=checked)
-        status, answer = await post(operator, f"/deny/{approval.id}", {"note": "not now"})
+        sent = {"note": "not now", **await form(operator, approval.id)}
+        status, answer = await post(operator, f"/deny/{approval.id}", sent)
         assert (status, answer["result"]) == (200, "Denied: apply_commit alice.")
         status, answer = await post(operator, f"/approve/{approval.id}", {"note": ""})
         assert (status, answer["error"]["message"]) == (409, f"approval {approval.id} is denied")

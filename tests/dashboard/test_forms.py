@@ -22,7 +22,7 @@ GOOD: dict[str, dict[str, str]] = {
     "/agents/{name}/model": {"model": "small"},
     "/answer-question/{id}": {"choice": "0", "text": "t"},
     "/approve/{id}": {"note": "n", "seen": "0" * 64, "complete": "1"},
-    "/deny/{id}": {"note": "n"},
+    "/deny/{id}": {"note": "n", "seen": "0" * 64, "complete": "1"},
     "/request-spawn": {"name": "dora", "description": "d", "key": "k"},
     "/send": {"to": "alice", "body": "b", "key": "k"},
 }
