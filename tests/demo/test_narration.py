@@ -141,3 +141,21 @@ def test_one_line_is_short() -> None:
     assert one_line(event("turn_text", text="two\nlines")) == "alice two lines"
     assert len(one_line(event("turn_text", text="x" * 1_000))) == 160
     assert one_line(event("settled")) == ""
+
+
+def test_what_the_operator_looked_at() -> None:
+    data = {
+        "approval": {"id": 4},
+        "changes": {"files": [{"path": "agent.nix"}, {"path": "notes\x1b.md"}]},
+        "privileges": [{"option": "allowedBash", "what": "awk *", "effect": "wider"}],
+    }
+    line = tell({"kind": "looked", "data": data})
+    assert line == Line(
+        "operator",
+        "looks at approval 4, which changes agent.nix, notes\N{REPLACEMENT CHARACTER}.md\n"
+        "wider: allowedBash awk *",
+        "strong",
+    )
+    nothing = tell({"kind": "looked", "data": {"changes": None, "privileges": None}})
+    assert nothing is not None
+    assert nothing.words.endswith("which changes no file")

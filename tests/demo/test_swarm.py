@@ -17,7 +17,18 @@ from hyperhive.demo.transcript import Transcript
 from tests.demo.tiny_swarm import TinySwarm
 from tests.support.wait import wait_for
 
-ALLOWED = ["cat *", "echo *", "expr *", "ls *", "mkdir *", "printf *", "sort *", "tee *", "wc *"]
+ALLOWED = [
+    "cat *",
+    "echo *",
+    "expr *",
+    "git *",
+    "ls *",
+    "mkdir *",
+    "printf *",
+    "sort *",
+    "tee *",
+    "wc *",
+]
 
 SWARM = load(SCENARIOS / "swarm.yaml")
 
@@ -56,17 +67,21 @@ async def test_the_play(tmp_path: Path) -> None:
         outcome = await play(PART, tiny)
         transcript = Transcript(width=100)
         lines = [line for event in tiny.log for line in transcript.lines(event)]
-    assert outcome.report == (
+        result, last = [str(item["body"]) for item in await tiny.inbox()]
+    assert result == (
         "The honey adds up to 43 kg. The table, made by clerk:\nsouth 15\nnorth 12\neast 9\nwest 7"
     )
+    assert outcome.report == last
+    assert "here it stays as it is" in last  # without Nix there is nothing to propose
     honey = tmp_path / "clerk" / "honey"
     assert (honey / "figures.txt").read_text() == "north 12\neast 9\nsouth 15\nwest 7\n"
     assert (honey / "report.txt").read_text() == "south 15\nnorth 12\neast 9\nwest 7\n"
-    refused = [line for line in lines if " refused: " in line]
-    assert len(refused) == 1
-    assert "clerk     x Bash refused: `awk" in refused[0]
+    refused, missing = [line for line in lines if " refused: " in line]
+    assert "clerk     x Bash refused: `awk" in refused
+    assert "cannot change to 'agents/clerk'" in missing
     assert [str(item["from"]) for item in tiny.mail] == [
-        *("operator", "system", "system", "system", "manager", "clerk", "manager"),
+        *("operator", "system", "system", "system"),
+        *("manager", "clerk", "manager", "manager"),
     ]
 
 
@@ -95,7 +110,8 @@ async def test_the_play_again(tmp_path: Path) -> None:
 async def test_an_allow_list_with_awk_needs_no_detour(tmp_path: Path) -> None:
     async with swarm(tmp_path, [*ALLOWED, "awk *"]) as tiny:
         assert (await play(PART, tiny)).success
-    assert not any(event["kind"] == "turn_tool_refused" for event in tiny.log)
+    refused = [e for e in tiny.log if e["kind"] == "turn_tool_refused" and e["agent"] == "clerk"]
+    assert refused == []
 
 
 async def test_an_allow_list_that_is_too_short_is_reported(tmp_path: Path) -> None:
