@@ -16,10 +16,13 @@ from hyperhive.hive.records import (
     ApprovalKind,
     ApprovalState,
 )
-from hyperhive.protocol.errors import Conflict, QueueFull
+from hyperhive.protocol.errors import Conflict, QueueFull, RateLimited
 
 MAX_OPEN = 50
 """Requests of one agent that may wait for the operator."""
+MAX_HOURLY = 60
+"""Requests of one agent: each is kept for good, whatever becomes of it."""
+_HOUR = 3_600.0
 TAGGED: tuple[ApprovalState, ...] = ("approved", "failed", "denied")
 """States that a tag in the agent's repository is named after."""
 
@@ -35,13 +38,11 @@ def request(
     binding: dict[str, Any],
     state: ApprovalState = "pending",
 ) -> Approval:
-    """A new one. Raises Conflict where one of the kind waits already, QueueFull."""
+    """A new one. Raises Conflict where one of the kind waits already, QueueFull, RateLimited."""
     if kind != "apply_commit" and any(a.kind == kind for a in tx.approvals.open(agent=agent)):
         raise Conflict(f"a request to {kind} {agent} waits for the operator already")
     if requester.id not in (OPERATOR_ID, SYSTEM_ID):
-        waiting = tx.approvals.open(requester_id=requester.id)
-        if len(waiting) >= MAX_OPEN:
-            raise QueueFull(f"{len(waiting)} of your requests wait for the operator already")
+        _check_pace(tx, clock, requester.id)
     approval = tx.approvals.add(
         *(kind, requester.id, requester.name, agent, agent_id, description, binding),
         clock.now(),
@@ -49,6 +50,16 @@ def request(
     )
     log_approval(tx, clock, approval)
     return approval
+
+
+def _check_pace(tx: Transaction, clock: Clock, requester_id: int) -> None:
+    waiting = tx.approvals.open(requester_id=requester_id)
+    if len(waiting) >= MAX_OPEN:
+        raise QueueFull(f"{len(waiting)} of your requests wait for the operator already")
+    lately = tx.approvals.recent(MAX_HOURLY, requester_id)
+    if len(lately) == MAX_HOURLY and (left := lately[-1].requested_at + _HOUR - clock.now()) > 0:
+        problem = f"{MAX_HOURLY} requests within an hour are enough; the next in {left:.0f} s"
+        raise RateLimited(problem, left)
 
 
 def propose(
@@ -60,7 +71,12 @@ def propose(
     base: str | None,
     description: str,
 ) -> Approval:
-    """A request to run another commit in place of `base`, to be checked; an older one is void."""
+    """A request to run another commit in place of `base`, to be checked; an older one is void.
+
+    What the host's configuration asks for is not overtaken by what agents ask for: Conflict.
+    """
+    if requester.id != SYSTEM_ID:
+        _check_overtaking(tx, agent)
     binding = {"commit": commit, "base": base}
     approval = request(
         *(tx, clock, "apply_commit", requester, agent.name, agent.id, description, binding),
@@ -68,6 +84,15 @@ def propose(
     )
     supersede(tx, clock, agent, approval.id)
     return approval
+
+
+def _check_overtaking(tx: Transaction, agent: Agent) -> None:
+    for waiting in tx.approvals.open(agent=agent.name):
+        if waiting.kind == "apply_commit" and waiting.requester_id == SYSTEM_ID:
+            raise Conflict(
+                f"approval {waiting.id}, a change of {agent.name} by the host's configuration,"
+                " waits for the operator; ask again once that is decided"
+            )
 
 
 def supersede(tx: Transaction, clock: Clock, agent: Agent, by: int | None = None) -> None:

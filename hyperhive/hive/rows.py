@@ -131,7 +131,8 @@ class ApprovalRows(Protocol):
     def open(self, *, agent: str | None = None, requester_id: int | None = None) -> list[Approval]:
         """Checking and pending ones, oldest first."""
 
-    def recent(self, limit: int = 50) -> list[Approval]: ...
+    def recent(self, limit: int = 50, requester_id: int | None = None) -> list[Approval]:
+        """Newest first, in any state."""
 
 
 class OperationRows(Protocol):

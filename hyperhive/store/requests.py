@@ -150,8 +150,12 @@ class Approvals:
             *(agent, requester_id),
         )
 
-    def recent(self, limit: int = 50) -> list[Approval]:
-        return self._approvals("SELECT * FROM approvals ORDER BY id DESC LIMIT ?", limit)
+    def recent(self, limit: int = 50, requester_id: int | None = None) -> list[Approval]:
+        return self._approvals(
+            "SELECT * FROM approvals WHERE requester_id = ifnull(?, requester_id)"
+            " ORDER BY id DESC LIMIT ?",
+            *(requester_id, limit),
+        )
 
     def _approvals(self, statement: str, *parameters: int | str | None) -> list[Approval]:
         rows = self._connection.execute(statement, parameters).fetchall()

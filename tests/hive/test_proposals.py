@@ -15,11 +15,12 @@ from hyperhive.protocol.errors import (
     InvalidField,
     NotFound,
     QueueFull,
+    RateLimited,
 )
 from hyperhive.protocol.verbs import RequestApplyCommit, RequestSpawn
 from tests.hive.building import Built, declared, quiet
 from tests.hive.conftest import MakeBuilt
-from tests.hive.moves import first
+from tests.hive.moves import ask, first
 from tests.hive.proposing import Clone, becomes, told
 from tests.hive.world import WORKER
 
@@ -213,6 +214,33 @@ async def test_no_more_than_the_operator_can_look_at(built: Built) -> None:
         await approvals.request_spawn(manager, RequestSpawn(name=f"a{n}", key=f"key-{n}"))
     with pytest.raises(QueueFull, match="50 of your requests"):
         await approvals.request_spawn(manager, RequestSpawn(name="more", key="more"))
+
+
+async def test_no_more_an_hour_than_are_needed(built: Built) -> None:
+    manager = await built.sender("manager")
+    approvals = built.hive.approvals
+    for n in range(60):
+        wanted = RequestSpawn(name=f"a{n}", key=f"key-{n}")
+        asked = await approvals.request_spawn(manager, wanted)
+        await approvals.deny(asked["id"])
+    more = RequestSpawn(name="more", key="more")
+    with pytest.raises(RateLimited, match="60 requests within an hour") as refusal:
+        await approvals.request_spawn(manager, more)
+    assert 3_500 < refusal.value.retry_after <= 3_600
+    built.clock.pass_by(refusal.value.retry_after)
+    assert await approvals.request_spawn(manager, more)
+
+
+async def test_what_the_host_declares_is_not_overtaken(built: Built, clone: Clone) -> None:
+    await first(built)
+    waiting = await ask(built, declared("two"))
+    base = await clone.fetch()
+    commit = clone.commit(agent_nix="three")
+    await clone.upload(commit, base)
+    with pytest.raises(Conflict, match=f"approval {waiting.id}, a change of alice by the host's"):
+        await clone.request(commit)
+    await built.hive.approvals.deny(waiting.id)
+    assert await clone.request(commit)
 
 
 async def _ready(built: Built, clone: Clone) -> str | None:
