@@ -78,7 +78,10 @@ def test_the_play_ends_with_the_report(demo: Play) -> None:
     assert "dashboard: http://127.0.0.1:" in output
     assert "manager   -> operator: The honey adds up to 43 kg." in output
     assert " refused" in output
-    assert re.search(r"^in all +\d+ turns, 8 tool calls allowed, 1 refused, ", output, re.MULTILINE)
+    assert "here it stays as it is" in output  # nothing is built without containers
+    assert re.search(
+        r"^in all +\d+ turns, 10 tool calls allowed, 1 refused, ", output, re.MULTILINE
+    )
     assert "Traceback" not in output
 
 

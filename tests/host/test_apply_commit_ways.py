@@ -74,12 +74,17 @@ async def test_a_stale_base_is_refused_with_the_remedy_and_goes_through_after_it
 
 async def test_what_waits_is_stale_once_another_commit_runs(nested: NestedHost) -> None:
     async with proposing(nested, {"alice": MODULE}) as p:
-        approval = await p.propose("alice", LARGER)
-        declared = (await p.agent())["deploys"][0]
-        await p.client.call("rollback", name="alice", to=declared["id"])
-        told = await p.told("approval_resolved", status="stale_base", id=approval["id"])
+        first = await p.propose("alice", LARGER)
+        await p.cli("approve", str(first["id"]))
+        assert (await p.over(first["id"]))["state"] == "done"
+        await p.idle("manager")
+        waiting = await p.propose("alice", LARGER.replace('"git *"', '"expr *"'))
+        assert waiting["state"] == "pending"
+        await p.cli("rollback", "alice")
+        told = await p.told("approval_resolved", status="stale_base", id=waiting["id"])
         assert "make a commit on top of that" in told["note"]
         assert told["tag"] is None
+        assert (await p.agent())["settings"]["allowedBash"] == ["git *"]
 
 
 async def test_a_new_agent_begins_with_the_module_that_was_asked_for(nested: NestedHost) -> None:

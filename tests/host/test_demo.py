@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from hyperhive.demo.scenario import SCENARIOS
+from nested import nix
 from tests.host.conftest import CLONE
 from tests.support.processes import Child, child
 from tests.support.wait import wait_until
@@ -67,7 +68,7 @@ def ask_for_help(demo: Child) -> None:
 
 
 def test_it_plays_the_whole_scenario_in_containers() -> None:
-    done = once()
+    done = once(COLUMNS="200")
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert "runtime: nspawn" in lines
@@ -75,7 +76,38 @@ def test_it_plays_the_whole_scenario_in_containers() -> None:
     assert any(line.endswith("clerk     started") for line in lines)
     assert any("clerk" in line and BEGUN in line for line in lines), "Claude Code in a container"
     assert any("1 refused" in line for line in lines), "the allow-list holds there"
+    changed_and_changed_back(done.stdout)
     assert not mounted()
+
+
+def changed_and_changed_back(output: str) -> None:
+    """As told, in this order; where Nix is, agents are built, and changed without a restart."""
+    if not nix.DAEMON.exists():
+        assert "here it stays as it is" in output
+        return
+    at = 0
+    for pattern in (
+        r"clerk +wakes for 1 message \(claude-haiku-5-5\)",
+        r"clerk +x Bash refused: `awk ",
+        r"manager +-> operator: The honey adds up to 43 kg",
+        r"manager +> Bash git -C agents/clerk commit",
+        r"manager +> request_apply_commit agent clerk",
+        r"approval 4 \(apply_commit clerk\) is pending",
+        r"operator +looks at approval 4, which changes agent\.nix\n +wider: allowedBash awk \*",
+        r"other: model haiku -> sonnet",
+        r"approval 4 \(apply_commit clerk\) is running",
+        r"deploy 4 of [0-9a-f]{12}: done",
+        r"clerk +wakes for 1 message \(claude-sonnet-5-5\)",
+        r"clerk +> Bash awk .*\n.*clerk +(= )?43\n",
+        r"operator +looks at approval 5, which changes agent\.nix\n +wider: extraMcpServers",
+        r"deploy 5 of [0-9a-f]{12}: rolled back: MCP server calculator: ",
+        r"system +-> manager: rolled_back: agent clerk, .* tag failed/5, note MCP server",
+        r"manager +-> operator: That is all\. The clerk has checked its total: awk says 43 kg too",
+    ):
+        found = re.compile(pattern).search(output, at)
+        assert found, f"{pattern} in {output[at:]}"
+        at = found.start()
+    assert len(re.findall(r"clerk +started$", output, re.M)) == 1
 
 
 def test_it_plays_a_scenario_of_the_directory_it_was_called_from(tmp_path: Path) -> None:
