@@ -6,6 +6,7 @@ Claude Code, git, Nix and systemd are real; the model does what the test says.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 
@@ -50,7 +51,12 @@ async def test_from_a_commit_to_the_next_turn(
         assert p.git("rev-parse", f"proposal/{answer['id']}") == answer["commit"]
         assert (await p.agent())["settings"]["model"] == "small"  # nothing yet
 
-        await p.cli("approve", str(answer["id"]), "--note", "go on")
+        shown = await p.cli("diff", str(answer["id"]))
+        assert re.search(r"^! wider +allowedBash +expr \*", shown, re.M), shown
+        assert "other     model" in shown
+        assert '+  hyperhive.model = "large";' in shown
+        of_it = ("--commit", answer["commit"])
+        await p.cli("approve", str(answer["id"]), "--note", "go on", *of_it)
         deploy = await p.over(answer["id"])
         assert (deploy["state"], deploy["kind"], deploy["error"]) == ("done", "change", "")
         say(f"approved to in force: {deploy['seconds']} s;")
@@ -152,4 +158,5 @@ async def test_an_outage_of_the_api_alone_takes_nothing_back(
         assert (await p.agent())["waiting"] == 1
         p.puppets.is_overloaded = False
         await p.cli("start", "alice")  # or it would hold back for a minute
+        assert await p.bash("alice", "expr 7 + 8") == "15"
         assert (await p.came_of(word)).output == "14"
