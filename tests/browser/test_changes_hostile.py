@@ -14,6 +14,7 @@ from tests.browser.test_hostile_text import harmless
 from tests.browser.test_layout import FAINT, NAMELESS, OPEN_ALL, TOO_WIDE, TWICE
 from tests.dashboard.changing import asked, running
 from tests.support.chromium import Window, browse
+from tests.support.commits import Files
 from tests.support.deploying import Workshop, workshop
 from tests.support.payloads import payloads
 
@@ -159,7 +160,11 @@ async def every_state(shop: Workshop) -> dict[str, Approval]:
     """Text without a place to break, wherever there can be text."""
     base = await running(shop)
     name = "n" * 200
-    files = {"agent.nix": b"x\n" * 4_000, name: LONG.encode(), "link": ("120000", b"t" * 200)}
+    files: Files = {
+        "agent.nix": b"x\n" * 4_000,
+        name: LONG.encode(),
+        "link": ("120000", b"t" * 200),
+    }
     settings = AgentSettings(prompt=LONG, allowed_bash=(f"{LONG} *",))
     closure = {
         "built": False,
