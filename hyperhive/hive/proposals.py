@@ -12,6 +12,7 @@ from hyperhive.hive.change_rows import Refs
 from hyperhive.hive.clock import Clock
 from hyperhive.hive.config_ports import Configs
 from hyperhive.hive.deploy_orders import order_deploy, running_commit
+from hyperhive.hive.fresh_tags import fresh_tags, refs_with
 from hyperhive.hive.mail import Sender, once
 from hyperhive.hive.policy import Policy, require
 from hyperhive.hive.ports import Store, Transaction
@@ -41,13 +42,14 @@ class Proposals:
     async def clones(self, caller_id: int) -> dict[str, Refs]:
         """Of every agent that the caller may propose for, by name."""
 
-        def find(tx: Transaction) -> list[str]:
+        def find(tx: Transaction) -> dict[str, frozenset[str]]:
             caller = require(tx.agents.get(caller_id), "manage", "propose")
             present = [agent for agent in tx.agents.all() if agent.state == "present"]
-            return [agent.name for agent in present if _may_propose(caller, agent)]
+            mine = [agent for agent in present if _may_propose(caller, agent)]
+            return {agent.name: fresh_tags(tx, self._clock, agent) for agent in mine}
 
-        names = await self._store.read(find)
-        return {name: await self._configs.refs(name) for name in names}
+        told = await self._store.read(find)
+        return {name: await refs_with(self._configs, name, tags) for name, tags in told.items()}
 
     async def pack(
         self, caller_id: int, agent: str, want: Sequence[str], have: Sequence[str]
