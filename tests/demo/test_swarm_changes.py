@@ -73,7 +73,9 @@ def test_the_broken_change_is_proposed_once() -> None:
 
 def test_why_it_was_taken_back_is_told() -> None:
     back = event("rolled_back", ok=False, tag="failed/5", note="MCP server gone\nmore")
-    told = last_word(reply(back, earlier=(RESULT, CHECKED)))
+    (look,) = reply(back, earlier=(RESULT, CHECKED)).uses
+    assert str(look.input["command"]).endswith(" failed/5")
+    told = last_word(reply(back, Called("Bash", "tag failed/5"), earlier=(RESULT, CHECKED)))
     assert "awk says 43 kg too" in told
     assert "(MCP server gone)" in told
     assert "failed/5" in told

@@ -38,6 +38,8 @@ class Puppets:
     """What came of an order, by its word."""
     told: dict[str, dict[int, Json]] = field(default_factory=lambda: defaultdict(dict))
     """System events that a model was shown, by agent and message."""
+    reflexes: dict[str, str] = field(default_factory=dict)
+    """What the manager runs in Bash as soon as it is told: by the tag that it is told of."""
 
     def served(self) -> ScriptedModel:
         return ScriptedModel(self._choose)
@@ -59,7 +61,7 @@ class Puppets:
         for mail in talk.mail:
             if mail.event and mail.id is not None:
                 self.told[talk.agent][mail.id] = dict(mail.event)
-        orders = [order for mail in talk.mail if (order := _order(mail))]
+        orders = [order for mail in talk.mail if (order := self._order(mail))]
         for order, called in zip(orders, talk.called, strict=False):
             self.results[order["word"]] = called
         if len(talk.called) < len(orders):
@@ -67,14 +69,16 @@ class Puppets:
             return tool(order["tool"], **order["input"])
         return text("Done.")
 
+    def _order(self, mail: Mail) -> Json | None:
+        if mail.kind == "operator":
+            found: Json = json.loads(mail.body)
+            return found
+        tag = str(mail.event.get("tag"))
+        if command := self.reflexes.get(tag):
+            return {"word": tag, "tool": "Bash", "input": {"command": command}}
+        return None
+
 
 def order(word: str, name: str, given: Json) -> str:
     """The body of a message that has an agent use this tool; `word` is like no other's."""
     return json.dumps({"word": word, "tool": name, "input": given})
-
-
-def _order(mail: Mail) -> Json | None:
-    if mail.kind != "operator":
-        return None
-    found: Json = json.loads(mail.body)
-    return found

@@ -32,11 +32,11 @@ async def test_a_denied_one_is_told_with_its_reason_and_can_be_read_in_git(
     async with proposing(nested, {"alice": MODULE}) as p:
         approval = await p.propose("alice", LARGER)
         number, commit = approval["id"], approval["binding"]["commit"]
+        p.puppets.reflexes[f"denied/{number}"] = f"{CLONE} show denied/{number}"
         await p.cli("deny", str(number), "too dear: ask again in May")
         told = await p.told("approval_resolved", status="denied", sha=commit)
         assert (told["tag"], told["note"]) == (f"denied/{number}", "too dear: ask again in May")
-        await p.idle("manager")
-        shown = await p.bash("manager", f"{CLONE} show denied/{number}")
+        shown = (await p.came_of(f"denied/{number}")).output  # as soon as it was told
         assert "too dear: ask again in May" in shown
         assert commit in shown
         assert '+  hyperhive.model = "large";' in shown

@@ -102,6 +102,7 @@ def changed_and_changed_back(output: str) -> None:
         r"operator +looks at approval 5, which changes agent\.nix\n +wider: extraMcpServers",
         r"deploy 5 of [0-9a-f]{12}: rolled back: MCP server calculator: ",
         r"system +-> manager: rolled_back: agent clerk, .* tag failed/5, note MCP server",
+        r"manager +> Bash git -C agents/clerk show .* failed/5\n.* = tag failed/5\n",
         r"manager +-> operator: That is all\. The clerk has checked its total: awk says 43 kg too",
     ):
         found = re.compile(pattern).search(output, at)
