@@ -7,8 +7,8 @@ import json
 import re
 import sys
 import uuid
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,6 @@ from hyperhive.demo.conversation import Called
 from nested.host import NestedHost
 from tests.host.hosted import RUN, Hosted, hosted
 from tests.host.puppets import Puppets, order
-from tests.support.scripted_model import ScriptedModel
 from tests.support.wait import wait_for
 
 FLAKE = "/opt/hyperhive/flake"
@@ -37,12 +36,12 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Proposing:
-    """`model` is the one upstream of all."""
+    """`end_model` ends the one upstream of all: nobody answers at its address any more."""
 
     hive: Hosted
     client: AdminClient
     puppets: Puppets
-    model: ScriptedModel
+    end_model: Callable[[], Awaitable[None]]
 
     # --- agents ---
 
@@ -143,6 +142,11 @@ class Proposing:
         found = await self.agent(name)
         return found["state"] == "idle" and not found["waiting"]
 
+    async def held(self, name: str = "alice") -> Json | None:
+        """The agent while its mail waits for the model's side."""
+        found = await self.agent(name)
+        return found if found["hold"] and not found["turn"] else None
+
     def run_of(self, name: str = "alice") -> str:
         """Another one after each start."""
         return self.hive.unit(name, "InvocationID")["InvocationID"]
@@ -174,12 +178,13 @@ async def proposing(
         "manager": {"autoStart": True, "settings": GIT},
     }
     puppets = Puppets()
-    async with puppets.served() as model:
+    async with AsyncExitStack() as served:
+        model = await served.enter_async_context(puppets.served())
         opened = hosted(nested, declared, upstream=model.url, **options)
         hive = await asyncio.to_thread(opened.__enter__)
         try:
             async with hive.admin() as client:
-                made = Proposing(hive, client, puppets, model)
+                made = Proposing(hive, client, puppets, served.aclose)
                 await made.idle("manager", *declared)
                 yield made
         finally:

@@ -109,6 +109,8 @@ async def test_what_breaks_the_agent_is_taken_back(
         run, (first,) = p.run_of(), (await p.agent())["deploys"]
         approval = await p.propose("alice", with_(BEFORE, broken))
         number, commit = approval["id"], approval["binding"]["commit"]
+        tag = f"failed/{number}"
+        p.puppets.reflexes[tag] = f"git -C /workspace/agents/alice show -s {tag}"
         began = time.monotonic()
         await p.cli("approve", str(number))
         words = [await p.send("alice", "Bash", command=f"echo {n}") for n in range(3)]
@@ -127,11 +129,9 @@ async def test_what_breaks_the_agent_is_taken_back(
         assert (agent["deploy"], agent["settings"]["extraMcpServers"]) == (first["id"], {})
         assert p.git("rev-parse", "main") == first["commit"]
 
-        tag = f"failed/{number}"
         told = await p.told("rolled_back", agent="alice", sha=commit, tag=tag)
         assert (told["ok"], told["note"]) == (False, deploy["error"])
-        await p.idle("manager")
-        shown = await p.bash("manager", f"git -C /workspace/agents/alice show -s {tag}")
+        shown = (await p.came_of(tag)).output  # as soon as it was told
         assert deploy["error"].split("\n")[0] in shown
         assert commit in shown
         commands = [e["data"]["text"] for e in await p.events() if e["kind"] == "turn_tool_use"]
@@ -160,3 +160,17 @@ async def test_an_outage_of_the_api_alone_takes_nothing_back(
         await p.cli("start", "alice")  # or it would hold back for a minute
         assert await p.bash("alice", "expr 7 + 8") == "15"
         assert (await p.came_of(word)).output == "14"
+
+
+async def test_an_api_that_is_not_there_takes_nothing_back(nested: NestedHost) -> None:
+    async with proposing(nested, {"alice": BEFORE}) as p:
+        approval = await p.propose("alice", with_(AFTER, ANOTHER))
+        await p.idle("manager")
+        await p.end_model()
+        await p.send("alice", "Bash", command="expr 6 + 8")
+        await p.cli("approve", str(approval["id"]))
+        deploy = await p.over(approval["id"])
+        assert (deploy["state"], deploy["error"]) == ("done", "")
+        held = await wait_for(p.held, 60.0, "the gateway's word that nobody answers")
+        assert held["hold"]["reason"] == "unreachable"
+        assert held["waiting"] == 1
