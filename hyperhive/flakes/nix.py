@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from hyperhive.flakes import room
 from hyperhive.flakes.jobs import Job, Jobs
 from hyperhive.flakes.logs import OnLine, follow
 from hyperhive.flakes.roots import Role, Roots
@@ -30,6 +31,7 @@ T = TypeVar("T")
 
 _STORE = re.compile(STORE_PATTERN)
 
+STORE = Path("/nix/store")
 GRACE_SECONDS = 60.0
 """For a unit to start and to end, beyond the time of what it runs."""
 
@@ -168,7 +170,8 @@ class Nix:
         following = asyncio.create_task(follow(job.out / "log", on_line or _nobody, over))
         failure: Unavailable | None = None
         try:
-            await self._units.start(unit, request.seconds + GRACE_SECONDS)
+            running = self._units.start(unit, request.seconds + GRACE_SECONDS)
+            await room.while_there_is(STORE, running)
         except Unavailable as error:
             failure = error
             await self._units.stop(unit)
