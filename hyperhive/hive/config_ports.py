@@ -11,13 +11,20 @@ from hyperhive.hive.deploy_rows import Built, Checked
 Mark = Literal["proposal", "approved", "building", "failed", "denied"]
 
 
+DECLARED = "as declared in the host's configuration"
+
+
 class Configs(Protocol):
     """Each agent's configuration as commits; `main` is what runs. Raises Unavailable."""
 
     # --- as the host writes it ---
 
     async def declare(
-        self, agent: str, changed: Mapping[str, bytes | None], base: str | None
+        self,
+        agent: str,
+        changed: Mapping[str, bytes | None],
+        base: str | None,
+        message: str = DECLARED,
     ) -> str:
         """A commit on top of `base` with these files, by path; those that are None are gone.
 

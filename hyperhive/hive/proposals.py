@@ -22,6 +22,7 @@ from hyperhive.protocol.model import OPERATOR
 from hyperhive.protocol.verbs import RequestApplyCommit, RequestSpawn
 
 MODULE = "agent.nix"
+FIRST_MESSAGE = "the module that was asked for, above the host's defaults"
 _FULL = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -149,7 +150,7 @@ class Proposals:
 
         await self._store.read(check)
         files = {**self._policy.spawned.files, MODULE: module.encode()}
-        return await self._configs.declare(request.name, files, None)
+        return await self._configs.declare(request.name, files, None, FIRST_MESSAGE)
 
 
 def _target(tx: Transaction, caller_id: int, name: str) -> Agent:

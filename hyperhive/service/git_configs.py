@@ -12,7 +12,7 @@ from hyperhive.flakes.git_objects import Content, File
 from hyperhive.flakes.quarantine import Quarantine
 from hyperhive.hive.change_rows import Changes, CommitInfo, Refs
 from hyperhive.hive.clock import Clock
-from hyperhive.hive.config_ports import Mark
+from hyperhive.hive.config_ports import DECLARED, Mark
 from hyperhive.protocol.errors import Conflict, NotFound
 
 AUTHOR = "hyperhive"
@@ -44,7 +44,11 @@ class GitConfigs:
         return await self._repositories.head(agent)
 
     async def declare(
-        self, agent: str, changed: Mapping[str, bytes | None], base: str | None
+        self,
+        agent: str,
+        changed: Mapping[str, bytes | None],
+        base: str | None,
+        message: str = DECLARED,
     ) -> str:
         await self._repositories.create(agent)
         entries = () if base is None else await self._repositories.list(agent, base)
@@ -61,7 +65,7 @@ class GitConfigs:
             agent,
             files,
             parent=base,
-            message="as declared in the host's configuration",
+            message=message,
             author=AUTHOR,
             when=self._clock.now(),
         )

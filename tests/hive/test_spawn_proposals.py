@@ -37,6 +37,8 @@ async def test_it_is_shown_and_runs_when_approved(built: Built) -> None:
         assert shown.binding["base"] is None
         assert shown.binding["settings"]["prompt"] == "sing"
         assert await built.text(shown.binding["commit"], "bob") == "of its own"
+        (commit,) = await built.git.log("bob", 5, shown.binding["commit"])
+        assert commit.message.startswith("the module that was asked for")
         await built.hive.approvals.approve(number, "", binding_digest(shown))
         deploy = await built.over(0, "bob")
         assert (deploy.id, deploy.state, deploy.kind) == (number, "done", "change")

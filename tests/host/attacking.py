@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import itertools
 import json
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hyperhive.admin.client import AdminClient
+from hyperhive.admin.client import AdminClient, NoService
 from hyperhive.protocol.errors import RemoteError
-from nested.host import ENVIRONMENT, NestedHost
+from nested.host import NestedHost
 from tests.flakes.forge import Forge, Offer
+from tests.host.breaching import Answer, Breach, Json, breached
 from tests.host.hosted import Hosted, hosted
 from tests.support.wait import let_time_pass, wait_for
 
@@ -33,78 +30,7 @@ BASE = """\
 OPEN = ("queued", "evaluating", "building", "starting")
 LIMITS = {"evalSeconds": 10, "buildSeconds": 8}
 SECONDS = 60.0
-GUEST = Path(__file__).with_name("breach.py")
 FILE, DIRECTORY, LINK = "100644", "40000", "120000"
-
-Json = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """`status` is 0 where the connection was closed instead."""
-
-    status: int
-    body: str
-    seconds: float
-
-    def json(self) -> Json:
-        found: Json = json.loads(self.body)
-        return found
-
-    @property
-    def code(self) -> str:
-        return str(self.json()["error"]["code"])
-
-
-class Breach:
-    """A process of a container's root that asks whatever it is told of the agent's socket."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-        self._numbers = itertools.count()
-        self._waiting: dict[int, asyncio.Future[Answer]] = {}
-        self._reading = asyncio.create_task(self._read())
-
-    async def ask(self, method: str, path: str, body: bytes = b"", **more: Any) -> Answer:
-        """More: `times` the body, `drip` of as many bytes, `every` so many seconds."""
-        number = next(self._numbers)
-        future = self._waiting[number] = asyncio.get_running_loop().create_future()
-        text = base64.b64encode(body).decode()
-        asked = {"number": number, "method": method, "path": path, "body": text, **more}
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(asked).encode() + b"\n")
-        await self._process.stdin.drain()
-        return await asyncio.wait_for(future, 150)
-
-    async def _read(self) -> None:
-        assert self._process.stdout is not None
-        async for line in self._process.stdout:
-            told = json.loads(line)
-            if not (future := self._waiting.pop(told.pop("number"))).done():
-                future.set_result(Answer(**told))
-
-    async def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        await asyncio.wait_for(self._process.wait(), 20)
-        await self._reading
-
-
-@asynccontextmanager
-async def breached(hive: Hosted, agent: str, user: str = "root") -> AsyncIterator[Breach]:
-    argv = hive.inside(agent, ["/usr/bin/python3", "-I", "-c", GUEST.read_text()], user)
-    process = await asyncio.create_subprocess_exec(
-        *hive.host.command(argv),
-        env=ENVIRONMENT,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        limit=2**20,
-    )
-    breach = Breach(process)
-    try:
-        yield breach
-    finally:
-        await breach.close()
 
 
 @dataclass(frozen=True)
@@ -236,6 +162,21 @@ def _tree(forge: Forge, files: Mapping[str, str]) -> str:
     return forge.tree(*entries)
 
 
+AGED = """
+import sqlite3, sys
+with sqlite3.connect(sys.argv[1]) as database:
+    database.execute("UPDATE approvals SET requested_at = requested_at - 7200")
+"""
+
+
+def an_hour_later(hive: Hosted) -> None:
+    """What was asked for so far is not of the last hour any more, of which an agent has so many."""
+    hive.stop()
+    database = "/var/lib/hyperhive/service/hive.db"
+    hive.host.run(["python3", "-c", AGED, database], user="hyperhive")
+    hive.start()
+
+
 @asynccontextmanager
 async def refused(code: str, text: str = "") -> AsyncIterator[None]:
     """What the operator asks for is, with this word."""
@@ -264,11 +205,14 @@ def attacked(
 
 @asynccontextmanager
 async def attacking(hive: Hosted, user: str = "root") -> AsyncIterator[Attack]:
-    """Once both have come up."""
+    """Once both have come up, and the service is there again if it was killed."""
     async with hive.admin() as client:
 
         async def up() -> bool:
-            found = (await client.call("deploys"))["deploys"]
+            try:
+                found = (await client.call("deploys"))["deploys"]
+            except NoService:
+                return False
             return {d["agent"] for d in found if d["state"] == "done"} >= {"manager", "alice"}
 
         await wait_for(up, SECONDS, "the manager and alice")

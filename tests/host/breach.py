@@ -1,7 +1,7 @@
 """What runs in a taken container as its root: any HTTP to the agent's socket, as it is told.
 
 Reads requests as JSON lines and writes answers, many at a time. It is sent as it stands, since the
-container sees nothing of the clone. See attacking.py.
+container sees nothing of the clone. See breaching.py.
 """
 
 import base64

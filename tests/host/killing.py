@@ -15,7 +15,8 @@ from hyperhive.admin.client import AdminClient
 from hyperhive.protocol.errors import AlreadyResolved, Unavailable
 from nested.host import NestedHost
 from tests.flakes.forge import Offer
-from tests.host.attacking import OPEN, Attack, Breach, Json, offer_of
+from tests.host.attacking import OPEN, Attack, offer_of
+from tests.host.breaching import Breach, Json
 from tests.host.hosted import STATE, Hosted
 from tests.support.wait import let_time_pass, wait_for
 
@@ -70,15 +71,19 @@ class Scene:
             for e in self.events
         )
 
-    def agent(self, kind: str) -> bool:
-        """An event of alice since the new bundle is in place."""
-        seen = False
-        for event in self.events:
-            if seen and event["kind"] == kind and event["agent"] == "alice":
-                return True
-            is_place = event["kind"] == "deploy" and event["data"]["state"] == "starting"
-            seen = seen or (is_place and event["data"]["deploy"] == self.number)
-        return False
+    def agent(self, *kinds: str, since: str = "starting") -> bool:
+        """Events of alice of these kinds, in this order, since the deploy came to a state."""
+        left = iter(self.events)
+        any(
+            event["kind"] == "deploy"
+            and event["data"]["deploy"] == self.number
+            and event["data"]["state"] == since
+            for event in left
+        )
+        return all(
+            any(event["kind"] == kind and event["agent"] == "alice" for event in left)
+            for kind in kinds
+        )
 
 
 Moment = Callable[[Scene], object]

@@ -12,7 +12,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from nested.host import NestedHost
-from tests.host.attacking import BASE, Attack, Json, attacked, attacking, offer_of
+from tests.host.attacking import BASE, Attack, an_hour_later, attacked, attacking, offer_of
+from tests.host.breaching import Json
 from tests.host.hosted import Hosted
 from tests.host.hostile_modules import (
     AT_BUILD,
@@ -31,7 +32,7 @@ from tests.support.wait import wait_until
 pytestmark = pytest.mark.nix
 
 JOB = "/var/lib/hyperhive/jobs/888"
-KEPT_FROM_ALL = ("/root/sentinel", "/var/lib/hyperhive/service/sentinel", f"{JOB}/in/sentinel")
+KEPT_FROM_ALL = ("/root/sentinel", "/var/lib/hyperhive/service/sentinel")
 LIMIT = 10.0
 """Seconds of an evaluation, and about those of a build."""
 MORE = 15.0
@@ -42,7 +43,6 @@ MORE = 15.0
 def hive(nested: NestedHost) -> Iterator[Hosted]:
     with attacked(nested) as running:
         nested.run(["install", "-d", "-m", "1777", MARKERS])
-        nested.run(["install", "-d", "-o", "hyperhive", "-m", "0750", f"{JOB}/in"])
         shadow = nested.path("/etc/shadow").read_text()
         for place in KEPT_FROM_ALL:
             nested.path(place).write_text(SENTINEL)
@@ -53,9 +53,7 @@ def hive(nested: NestedHost) -> Iterator[Hosted]:
         try:
             running.stop()
             running.start()  # with that credential
-            for place in KEPT_FROM_ALL[2:]:  # what a service finds there at start it removes
-                nested.run(["install", "-d", "-o", "hyperhive", "-m", "0750", f"{JOB}/in"])
-                nested.path(place).write_text(SENTINEL)
+            plant_job(nested)
             yield running
         finally:
             nested.path("/etc/shadow").write_text(shadow)
@@ -103,8 +101,35 @@ async def ended(a: Attack, module: Module, port: int) -> tuple[str, Json]:
     return "done" if deploy["state"] == "done" else "build", deploy
 
 
-@pytest.mark.parametrize("module", [*AT_CHECK, *AT_BUILD], ids=lambda module: module.name)
-async def test_refused(hive: Hosted, say: Callable[[str], None], module: Module) -> None:
+def plant_job(nested: NestedHost) -> None:
+    """What a service finds there at its start it removes."""
+    nested.run(["install", "-d", "-o", "hyperhive", "-m", "0750", f"{JOB}/in"])
+    nested.path(f"{JOB}/in/sentinel").write_text(SENTINEL)
+    nested.path(f"{JOB}/in/sentinel").chmod(0o644)
+
+
+@pytest.fixture(scope="module")
+def later(hive: Hosted) -> None:
+    an_hour_later(hive)
+    plant_job(hive.host)
+
+
+@pytest.mark.parametrize("module", AT_CHECK, ids=lambda module: module.name)
+async def test_refused_when_it_is_checked(
+    hive: Hosted, say: Callable[[str], None], module: Module
+) -> None:
+    await check_refused(hive, say, module)
+
+
+@pytest.mark.usefixtures("later")
+@pytest.mark.parametrize("module", AT_BUILD, ids=lambda module: module.name)
+async def test_refused_when_it_is_built(
+    hive: Hosted, say: Callable[[str], None], module: Module
+) -> None:
+    await check_refused(hive, say, module)
+
+
+async def check_refused(hive: Hosted, say: Callable[[str], None], module: Module) -> None:
     nested = hive.host
     async with attacking(hive) as a, listened() as (port, peers):
         run, main, store = a.run_of(), await a.main(), taken(nested)

@@ -13,7 +13,8 @@ from nested.host import NestedHost
 from tests.flakes import hostile_packs
 from tests.flakes.forge import Forge
 from tests.flakes.hostile_repositories import CASES, Case
-from tests.host.attacking import BASE, Answer, Attack, attacked, attacking, offer_of
+from tests.host.attacking import BASE, Attack, attacked, attacking, offer_of
+from tests.host.breaching import Answer
 from tests.host.hosted import STATE, Hosted
 from tests.support.wait import wait_until
 

@@ -10,7 +10,8 @@ import pytest
 
 from nested.host import NestedHost
 from tests.flakes.forge import Forge, Offer
-from tests.host.attacking import BASE, Attack, Json, attacked, attacking, offer_of, refused
+from tests.host.attacking import BASE, Attack, attacked, attacking, offer_of, refused
+from tests.host.breaching import Json
 from tests.host.browsing import browsing
 from tests.host.hosted import Hosted
 from tests.host.hostile_modules import package, prompt

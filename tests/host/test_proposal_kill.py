@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from nested.host import NestedHost
-from tests.host.attacking import Attack, Json, attacked, attacking
+from tests.host.attacking import Attack, attacked, attacking
+from tests.host.breaching import Json
 from tests.host.hosted import Hosted
 from tests.host.hostile_modules import builder
 from tests.host.killing import (
@@ -49,9 +50,10 @@ MOMENTS: dict[str, Moment] = {
     "building": lambda s: s.deploy("building") and s.job("out/log"),
     "built": lambda s: s.deploy("building") and s.job("out/result.json"),
     "in place": lambda s: s.deploy("starting"),
-    "stopped": lambda s: s.agent("stopped"),
+    "stopped": lambda s: s.agent("ended"),
     "started": lambda s: s.agent("started"),
-    "linked": lambda s: s.agent("linked"),
+    "restarted": lambda s: s.agent("operation"),
+    "linked": lambda s: s.agent("operation", "agent"),
     "settled": lambda s: s.tag("deployed"),
     "done": lambda s: s.deploy("done"),
 }
@@ -148,19 +150,9 @@ BACK: dict[str, Moment] = {
     "broken in place": lambda s: s.deploy("starting"),
     "broken started": lambda s: s.agent("started"),
     "rolling back": lambda s: s.deploy("rolled_back"),
-    "stopped to go back": lambda s: s.deploy("rolled_back") and _again(s, "stopped"),
+    "stopped to go back": lambda s: s.agent("ended", since="rolled_back"),
     "marked": lambda s: s.tag("failed"),
 }
-
-
-def _again(scene: object, kind: str) -> bool:
-    events = getattr(scene, "events")  # noqa: B009 - any scene
-    at = next(
-        n
-        for n, e in enumerate(events)
-        if e["kind"] == "deploy" and e["data"]["state"] == "rolled_back"
-    )
-    return any(e["kind"] == kind and e["agent"] == "alice" for e in events[at:])
 
 
 @pytest.mark.parametrize("name", BACK)
