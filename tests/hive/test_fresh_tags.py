@@ -1,6 +1,5 @@
 """Whoever is told of a tag finds it, although git has it a moment later."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from hyperhive.service.git_configs import GitConfigs
 from tests.hive.building import Built
 from tests.hive.moves import anew, first
 from tests.hive.proposing import Clone, becomes
+from tests.support.wait import let_time_pass
 
 
 async def tags(built: Built) -> set[str]:
@@ -27,7 +27,7 @@ def late(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def slowly(self: GitConfigs, agent: str, word: str, *of: object) -> None:
         if word in ("failed", "denied"):
-            await asyncio.sleep(0.3)
+            await let_time_pass(0.3)
         await mark(self, agent, word, *of)  # type: ignore[arg-type]  # passed on as they came
 
     monkeypatch.setattr(GitConfigs, "mark", slowly)
