@@ -81,27 +81,43 @@ class Ends:
 
     async def keep(self, agent_id: int) -> None:
         """Only what runs and what a rollback needs outlives a garbage collection."""
-
-        def find(tx: Transaction) -> tuple[str, dict[str, str]]:
-            agent = tx.agents.get(agent_id)
-            if agent is None or agent.state in ("purging", "purged"):
-                return "", {}  # its name may be another's
-            running = tx.deploys.get(agent.deploy) if agent.deploy is not None else None
-            previous = tx.deploys.get(running.previous) if running and running.previous else None
-            rows = {"running": running, "previous": previous}
-            return agent.name, {
-                role: row.built.bundle for role, row in rows.items() if row and row.built
-            }
-
-        name, bundles = await self._store.read(find)
+        name, bundles = await self._store.read(lambda tx: _wanted(tx, agent_id))
         if name:
             await self._try(lambda: self._builds.keep(name, bundles))
+
+    async def recover(self) -> None:
+        """At start: a service that ended right after a deploy may not have kept what runs.
+
+        Where another deploy goes on, what that needs is let go of at its end.
+        """
+
+        def find(tx: Transaction) -> list[tuple[str, dict[str, str]]]:
+            built = [agent.id for agent in tx.agents.all() if agent.deploy is not None]
+            return [_wanted(tx, each) for each in built if not tx.deploys.open(each)]
+
+        for name, bundles in await self._store.read(find):
+            try:
+                if name:
+                    await self._builds.keep(name, bundles)
+            except HiveError as error:
+                log.warning("%s", error.message)
 
     async def _try(self, act: Callable[[], Awaitable[None]]) -> None:
         try:
             await a_few_times(act)
         except HiveError as error:
             log.warning("%s", error.message)
+
+
+def _wanted(tx: Transaction, agent_id: int) -> tuple[str, dict[str, str]]:
+    """An agent's name, and its bundles by role; no name where that may be another's by now."""
+    agent = tx.agents.get(agent_id)
+    if agent is None or agent.state in ("purging", "purged"):
+        return "", {}
+    running = tx.deploys.get(agent.deploy) if agent.deploy is not None else None
+    previous = tx.deploys.get(running.previous) if running and running.previous else None
+    rows = {"running": running, "previous": previous}
+    return agent.name, {role: row.built.bundle for role, row in rows.items() if row and row.built}
 
 
 def _bounded(error: str) -> str:

@@ -19,7 +19,7 @@ from hyperhive.hive.deploys import Deploys
 from hyperhive.hive.policy import Policy
 from hyperhive.hive.ports import Store, Transaction
 from hyperhive.hive.records import Event
-from hyperhive.hive.retry import a_few_times
+from hyperhive.hive.retry import a_few_times, insist
 from hyperhive.hive.trial import Trial
 from hyperhive.hive.unless import unless
 from hyperhive.protocol.errors import Busy, Conflict, HiveError, StorageError, StorageFull
@@ -65,6 +65,7 @@ class Deployer:
         """Until cancelled."""
         stop = self._store.subscribe(self._see)
         try:
+            await insist(self._ends.recover)
             while True:
                 self._bell.clear()
                 try:

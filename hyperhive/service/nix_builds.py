@@ -60,7 +60,8 @@ class NixBuilds:
         return bundle.path
 
     async def keep(self, agent: str, bundles: Mapping[str, str]) -> None:
-        for role in ("running", "previous"):
+        # What ran until now is kept as that until it is kept as the one before.
+        for role in ("previous", "running"):
             if role in bundles:
                 await self._nix.keep(agent, role, bundles[role])
             else:

@@ -92,3 +92,29 @@ async def test_what_another_host_evaluated_is_evaluated_again(built: Built) -> N
     assert (deploy.state, deploy.built.host) == ("done", "host-2")
     assert built.builds.history == ["evaluate alice", "evaluate alice", "build alice"]
     assert (await built.shown())["needs_update"] is False
+
+
+async def test_what_runs_is_kept_if_the_service_ended_before_it_was(built: Built) -> None:
+    async with built.serving():
+        deploy = await built.over()
+        assert deploy.built is not None
+        await built.keeps(running=deploy.built.bundle)
+    built.builds.kept.clear()
+    await built.again()
+    async with built.serving():
+        await built.keeps(running=deploy.built.bundle)
+    assert await built.kinds() == ["declare done"]
+
+
+async def test_what_a_deploy_needs_that_goes_on_is_not_let_go_of(built: Built) -> None:
+    async with built.serving():
+        assert (await built.over()).state == "done"
+    built.builds.kept.clear()
+    await built.again()
+    gate = Gate(built, "build alice")
+    await built.hive.need_deploying().deploys.update("alice")
+    async with built.serving():
+        await gate.reached.wait()
+        assert built.builds.kept == {}
+        gate.opened.set()
+        assert (await built.over(1)).state == "done"

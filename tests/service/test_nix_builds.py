@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,25 +22,9 @@ from hyperhive.service import nix_builds
 from hyperhive.service.git_configs import GitConfigs
 from hyperhive.service.nix_builds import NixBuilds, check_as_evaluated
 from tests.flakes.test_nix import DRV, HASH, PROPOSAL, Bench
-from tests.store.given import StepClock
 
 BUILT = Built("host-1", DRV, f"/nix/store/{HASH}-system", AgentSettings(model="opus"))
 FIRST: dict[str, bytes | None] = {"agent.nix": b"one", "declared.json": b"{}"}
-
-
-@pytest.fixture
-def git(tmp_path: Path) -> Repositories:
-    return Repositories(tmp_path / "applied")
-
-
-@pytest.fixture
-def configs(git: Repositories) -> GitConfigs:
-    return GitConfigs(git, StepClock())
-
-
-async def read(git: Repositories, commit: str) -> dict[str, bytes]:
-    entries = await git.list("alice", commit)
-    return {e.path: await git.read("alice", commit, e.path, 1_000) for e in entries}
 
 
 @pytest.fixture
@@ -87,6 +74,33 @@ async def test_a_proposal_is_checked_and_kept_until_it_is_dropped(
         await builds.drop("alice")
         assert await bench.nix.kept("alice", "proposed") is None
         assert await bench.nix.kept("alice", "running") == f"/nix/store/{HASH}-one"
+
+
+@pytest.mark.parametrize("step", range(6))
+async def test_killed_at_any_step_what_runs_and_what_ran_stay(
+    bench: Bench, builds: NixBuilds, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    one, two, three = (f"/nix/store/{HASH}-{word}" for word in ("one", "two", "three"))
+    await builds.keep("alice", {"running": two, "previous": one})
+    await bench.nix.keep("alice", "pending", three)
+    steps = 0
+
+    def counted(call: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+        async def until(*arguments: Any) -> None:
+            nonlocal steps
+            if (steps := steps + 1) > step:
+                raise Unavailable("killed")
+            await call(*arguments)
+
+        return until
+
+    for name in ("keep", "release"):
+        monkeypatch.setattr(bench.nix, name, counted(getattr(bench.nix, name)))
+    with suppress(Unavailable):
+        await builds.keep("alice", {"running": three, "previous": two})
+    kept = {os.readlink(path) for path in bench.roots.iterdir()}
+    assert {two, three} <= kept
+    assert one not in kept or step == 0
 
 
 async def test_of_what_a_system_consists_may_be_unknown(
