@@ -6,12 +6,20 @@ from pathlib import Path
 import pytest
 
 from tests.support.chromium import Window, browse
+from tests.support.deploying import Workshop, workshop
 from tests.support.swarm import Swarm, swarm
 
 
 @pytest.fixture
 async def hive(tmp_path: Path) -> AsyncIterator[Swarm]:
     async with swarm(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def shop(tmp_path: Path) -> AsyncIterator[Workshop]:
+    """Where agents are built; a file whose `hive` is this one's sees it."""
+    async with workshop(tmp_path) as made:
         yield made
 
 

@@ -4,30 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, expect
 
 from tests.dashboard.changing import BEFORE, NPM, asked, running, state
 from tests.support.chromium import Window, browse
-from tests.support.deploying import Workshop, workshop
+from tests.support.deploying import Workshop
+from tests.support.swarm import Swarm
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-async def shop(tmp_path: Path) -> AsyncIterator[Workshop]:
-    async with workshop(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-async def window(shop: Workshop) -> AsyncIterator[Window]:
-    async with browse(shop.made) as opened:
-        await opened.login()
-        yield opened
+def hive(shop: Workshop) -> Swarm:
+    return shop.made
 
 
 async def is_decided(page: Page) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -15,8 +13,9 @@ from tests.browser.test_layout import FAINT, NAMELESS, OPEN_ALL, TOO_WIDE, TWICE
 from tests.dashboard.changing import asked, running
 from tests.support.chromium import Window, browse
 from tests.support.commits import Files
-from tests.support.deploying import Workshop, workshop
+from tests.support.deploying import Workshop
 from tests.support.payloads import payloads
+from tests.support.swarm import Swarm
 
 pytestmark = pytest.mark.browser
 
@@ -24,16 +23,8 @@ LONG = "w" * 400
 
 
 @pytest.fixture
-async def shop(tmp_path: Path) -> AsyncIterator[Workshop]:
-    async with workshop(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-async def window(shop: Workshop) -> AsyncIterator[Window]:
-    async with browse(shop.made) as opened:
-        await opened.login()
-        yield opened
+def hive(shop: Workshop) -> Swarm:
+    return shop.made
 
 
 LINES = "[...document.querySelectorAll('.lines > ins')].map((e) => e.textContent.slice(2))"

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from playwright.async_api import expect
 
 from tests.browser.test_layout import FAINT, NAMELESS, OPEN_ALL, TOO_WIDE, TWICE
 from tests.support.chromium import Window, browse
-from tests.support.deploying import Workshop, workshop
+from tests.support.deploying import Workshop
+from tests.support.swarm import Swarm
 
 pytestmark = pytest.mark.browser
 
@@ -22,16 +21,8 @@ PAGES = ["/", "/agents/alice", "/agents/manager", "/approvals/5", "/deploys/2", 
 
 
 @pytest.fixture
-async def shop(tmp_path: Path) -> AsyncIterator[Workshop]:
-    async with workshop(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-async def window(shop: Workshop) -> AsyncIterator[Window]:
-    async with browse(shop.made) as opened:
-        await opened.login()
-        yield opened
+def hive(shop: Workshop) -> Swarm:
+    return shop.made
 
 
 async def fill(shop: Workshop) -> None:

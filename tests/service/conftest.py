@@ -16,6 +16,9 @@ import pytest
 
 from hyperhive.admin.client import AdminClient
 from hyperhive.demo import model, scenario
+from hyperhive.flakes.git import Repositories
+from hyperhive.service.git_configs import GitConfigs
+from tests.store.given import StepClock
 from tests.support.real_service import Swarm, short_directory
 from tests.support.wait import let_time_pass, wait_for
 
@@ -140,3 +143,13 @@ async def turns_of(admin: AdminClient, name: str) -> list[dict[str, Any]]:
     """Newest first."""
     turns: list[dict[str, Any]] = (await admin.call("agent", name=name))["turns"]
     return turns
+
+
+@pytest.fixture
+def git(tmp_path: Path) -> Repositories:
+    return Repositories(tmp_path / "applied")
+
+
+@pytest.fixture
+def configs(git: Repositories) -> GitConfigs:
+    return GitConfigs(git, StepClock())

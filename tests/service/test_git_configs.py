@@ -14,28 +14,14 @@ from hyperhive.flakes import git_refs
 from hyperhive.flakes.git import Repositories
 from hyperhive.flakes.git_objects import Content, File
 from hyperhive.hive.change_rows import Refs
-from hyperhive.hive.deploy_rows import Built
-from hyperhive.protocol.bundle import AgentSettings
 from hyperhive.protocol.errors import Conflict, NotFound
 from hyperhive.service import git_configs
 from hyperhive.service.git_configs import GitConfigs
 from tests.flakes.clones import Clone
 from tests.flakes.forge import NIX, Forge
-from tests.flakes.test_nix import DRV, HASH
 from tests.store.given import StepClock
 
-BUILT = Built("host-1", DRV, f"/nix/store/{HASH}-system", AgentSettings(model="opus"))
 FIRST: dict[str, bytes | None] = {"agent.nix": b"one", "declared.json": b"{}"}
-
-
-@pytest.fixture
-def git(tmp_path: Path) -> Repositories:
-    return Repositories(tmp_path / "applied")
-
-
-@pytest.fixture
-def configs(git: Repositories) -> GitConfigs:
-    return GitConfigs(git, StepClock())
 
 
 async def read(git: Repositories, commit: str) -> dict[str, bytes]:
