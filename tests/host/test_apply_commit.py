@@ -115,14 +115,15 @@ async def test_what_breaks_the_agent_is_taken_back(
         await p.cli("approve", str(number))
         words = [await p.send("alice", "Bash", command=f"echo {n}") for n in range(3)]
         deploy = await p.over(number)
+        back = time.monotonic() - began
         words += [await p.send("alice", "Bash", command=f"echo {n}") for n in range(3, 6)]
         printed = [(await p.came_of(word)).output for word in words]
         took = time.monotonic() - began
-        say(f"broken to working again: {took:.1f} s, deploy {deploy['seconds']} s;")
+        say(f"approved to taken back: {back:.1f} s, to all mail answered: {took:.1f} s;")
         say(f"{deploy['error']!r};")
         assert (deploy["state"], printed) == ("rolled_back", [str(n) for n in range(6)])
         assert why in deploy["error"]
-        assert took < TIMEOUT + 10
+        assert back < TIMEOUT + 10
         assert (p.run_of() != run) == restarted
         await p.idle("alice")
         agent = await p.agent()
