@@ -13,9 +13,6 @@ from hyperhive.protocol.errors import RemoteError
 from nested.host import NestedHost
 from tests.host.attacking import (
     BASE,
-    FLAKE,
-    LIMITS,
-    MODULE,
     Attack,
     attacked,
     attacking,
@@ -161,8 +158,7 @@ async def test_whoever_asked_is_gone_and_has_a_namesake(hive: Hosted) -> None:
         assert (await a.approval(found["id"]))["state"] == "expired"
         async with refused("already_resolved", "expired"):
             await a.client.call("approve", id=found["id"])
-        declare_again(hive)
-    async with attacking(hive) as a:
+        await a.client.call("spawn", name="bob")
         await wait_for(lambda: linked(a.client, "bob"), 60.0, "the new bob")
         async with refused("already_resolved", "expired"):
             await a.client.call("approve", id=found["id"])
@@ -182,24 +178,15 @@ async def test_whom_it_is_about_is_gone_and_has_a_namesake(hive: Hosted) -> None
         assert await outcome(a, "approve", found["id"]) in ("conflict", "already_resolved")
         await wait_for(lambda: purged(a, "alice"), 30.0, "the end of alice")
         assert (await a.approval(found["id"]))["state"] == "expired"
-        declare_again(hive)
-    async with attacking(hive) as a:
+        await a.client.call("spawn", name="alice")
         await wait_for(lambda: linked(a.client, "alice"), 60.0, "the new alice")
         async with refused("already_resolved", "expired"):
             await a.client.call("approve", id=found["id"])
         answer = await a.request(commit)
         assert (answer.status, answer.code) == (404, "not_found")
-        assert (await a.agent())["settings"]["prompt"] == "base"
+        assert (await a.agent())["settings"]["prompt"] != "of the old alice"
         assert "proposal" not in a.git("tag")
 
 
 async def purged(a: Attack, name: str) -> bool:
     return name not in {each["name"] for each in (await a.client.call("agents"))["agents"]}
-
-
-def declare_again(hive: Hosted) -> None:
-    hive.stop()
-    alice = {"autoStart": True, "module": MODULE}
-    given = {"nix": {"flake": FLAKE, **LIMITS}, "runtime": {"kind": "nspawn"}}
-    hive.configure({"alice": alice, "bob": BOB}, **given, manager={"autoStart": True})
-    hive.start()

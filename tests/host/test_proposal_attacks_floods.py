@@ -143,7 +143,7 @@ async def test_ten_thousand_proposals(hive: Hosted, say: Callable[[str], None]) 
         assert kinds[200] <= MAX_HOURLY
         rows = await a.client.call("approvals")
         assert len([each for each in rows["approvals"] if each["agent"] == "alice"]) <= 1
-        answer = await a.request(offers[0].commit)
+        answer = await a.request(offers[1].commit)
         assert (answer.status, answer.code) == (429, "rate_limited")
         assert grown - sizes < 16 * MIB
         say(f"{len(a.git('for-each-ref').splitlines())} refs;")
