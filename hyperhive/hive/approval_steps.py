@@ -38,11 +38,8 @@ def request(
     binding: dict[str, Any],
     state: ApprovalState = "pending",
 ) -> Approval:
-    """A new one. Raises Conflict where one of the kind waits already, QueueFull, RateLimited."""
-    if kind != "apply_commit" and any(a.kind == kind for a in tx.approvals.open(agent=agent)):
-        raise Conflict(f"a request to {kind} {agent} waits for the operator already")
-    if requester.id not in (OPERATOR_ID, SYSTEM_ID):
-        _check_pace(tx, clock, requester.id)
+    """A new one, if `check` lets it."""
+    check(tx, clock, kind, requester.id, agent)
     approval = tx.approvals.add(
         *(kind, requester.id, requester.name, agent, agent_id, description, binding),
         clock.now(),
@@ -50,6 +47,14 @@ def request(
     )
     log_approval(tx, clock, approval)
     return approval
+
+
+def check(tx: Transaction, clock: Clock, kind: ApprovalKind, requester_id: int, agent: str) -> None:
+    """Raises Conflict where one of the kind waits already, QueueFull, RateLimited."""
+    if kind != "apply_commit" and any(a.kind == kind for a in tx.approvals.open(agent=agent)):
+        raise Conflict(f"a request to {kind} {agent} waits for the operator already")
+    if requester_id not in (OPERATOR_ID, SYSTEM_ID):
+        _check_pace(tx, clock, requester_id)
 
 
 def _check_pace(tx: Transaction, clock: Clock, requester_id: int) -> None:

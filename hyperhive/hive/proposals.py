@@ -145,8 +145,11 @@ class Proposals:
             raise InvalidField("module", "is empty; leave it out for the defaults")
 
         def check(tx: Transaction) -> None:
-            if tx.keys.find(requester_id, request.key) is None:
-                self._agents.check_free(tx, request.name)
+            if tx.keys.find(requester_id, request.key) is not None:
+                return
+            self._agents.check_free(tx, request.name)
+            if requester_id != OPERATOR_ID:  # who asked too often must not have a repository made
+                approval_steps.check(tx, self._clock, "spawn", requester_id, request.name)
 
         await self._store.read(check)
         files = {**self._policy.spawned.files, MODULE: module.encode()}

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from hyperhive.hive import approval_steps
 from hyperhive.hive.approval_digest import binding_digest
-from hyperhive.protocol.errors import Conflict, Forbidden, InvalidField
+from hyperhive.protocol.errors import Conflict, Forbidden, InvalidField, RateLimited
 from hyperhive.protocol.verbs import RequestSpawn
 from tests.hive.building import SECONDS, Built, declared
 from tests.hive.conftest import MakeBuilt
@@ -129,3 +130,14 @@ async def test_the_operator_makes_one_directly(built: Built) -> None:
         await built.becomes("idle", "bob")
     assert await built.text(deploy.commit, "bob") == "of its own"
     assert await built.kinds("bob") == ["change done"]
+
+
+async def test_who_asks_too_often_has_nothing_made(
+    built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(approval_steps, "MAX_HOURLY", 1)
+    number = await request(built)
+    with pytest.raises(RateLimited):
+        await request(built, spawn("carol", key="other"))
+    assert not await built.git.exists("carol")
+    assert await request(built) == number

@@ -147,6 +147,7 @@ async def test_denied_while_it_is_built(hive: Hosted) -> None:
 
 async def test_whoever_asked_is_gone_and_has_a_namesake(hive: Hosted) -> None:
     async with attacking(hive) as a:
+        await wait_for(lambda: linked(a.client, "bob"), 60.0, "bob")
         async with breached(hive, "bob") as bob:
             theirs = Attack(hive, a.client, bob)
             main = await theirs.main()
