@@ -76,7 +76,10 @@ class Proposals:
 
         def look(tx: Transaction) -> tuple[bool, str | None]:
             base = running_commit(tx, _target(tx, requester.id, request.agent))
-            return tx.keys.find(requester.id, request.key) is None, base
+            is_new = tx.keys.find(requester.id, request.key) is None
+            if is_new:  # before git is asked, for who asks too often
+                approval_steps.check(tx, self._clock, "apply_commit", requester.id, request.agent)
+            return is_new, base
 
         is_new, running = await self._store.read(look)
         if is_new and not await self._configs.holds(request.agent, commit):

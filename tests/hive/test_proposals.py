@@ -227,6 +227,8 @@ async def test_no_more_an_hour_than_are_needed(built: Built) -> None:
     with pytest.raises(RateLimited, match="60 requests within an hour") as refusal:
         await approvals.request_spawn(manager, more)
     assert 3_500 < refusal.value.retry_after <= 3_600
+    with pytest.raises(RateLimited):  # whether there is such a commit is not looked for any more
+        await built.hive.need_deploying().proposals.request(manager, request("c" * 40))
     built.clock.pass_by(refusal.value.retry_after)
     assert await approvals.request_spawn(manager, more)
 
