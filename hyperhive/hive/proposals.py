@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -37,6 +38,7 @@ class Proposals:
         self._policy = policy
         self._configs = configs
         self._agents = agents
+        self._spawning = asyncio.Lock()
 
     # --- what clones are kept in step with ---
 
@@ -105,6 +107,10 @@ class Proposals:
 
     async def request_spawn(self, requester: Sender, request: RequestSpawn) -> dict[str, Any]:
         """Ask for a new agent that begins with a module of its own; returns {id, state}."""
+        async with self._spawning:  # what is let is still let once the commit is made
+            return await self._request_spawn(requester, request)
+
+    async def _request_spawn(self, requester: Sender, request: RequestSpawn) -> dict[str, Any]:
         commit = await self._first_commit(requester.id, request)
 
         def act(tx: Transaction) -> dict[str, Any]:

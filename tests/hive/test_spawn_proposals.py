@@ -1,5 +1,6 @@
 """A new agent that begins with a module of its own: shown first, or made by the operator."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -141,3 +142,9 @@ async def test_who_asks_too_often_has_nothing_made(
         await request(built, spawn("carol", key="other"))
     assert not await built.git.exists("carol")
     assert await request(built) == number
+    monkeypatch.setattr(approval_steps, "MAX_HOURLY", 3)
+    many = [request(built, spawn(f"a{n}", key=f"{n}")) for n in range(9)]
+    answers = await asyncio.gather(*many, return_exceptions=True)
+    assert sum(isinstance(answer, RateLimited) for answer in answers) == 7
+    made = [await built.git.exists(f"a{n}") for n in range(9)]
+    assert made == [isinstance(answer, int) for answer in answers]
