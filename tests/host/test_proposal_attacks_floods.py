@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from hyperhive.hive.approval_steps import MAX_HOURLY
+from hyperhive.hive.approval_steps import MAX_HOURLY, MAX_OPEN
 from nested.host import NestedHost
 from tests.flakes.forge import Offer
 from tests.host.attacking import BASE, Attack, an_hour_later, attacked, attacking, offer_of
 from tests.host.breaching import Answer
 from tests.host.hosted import STATE, Hosted
 from tests.host.test_proposal_attacks_repositories import descriptors, files, resident
+from tests.support.wait import wait_for
 
 pytestmark = pytest.mark.nix
 
@@ -155,6 +157,37 @@ async def test_ten_thousand_proposals(hive: Hosted, say: Callable[[str], None]) 
         say(f"an honest one was checked after {time.monotonic() - begun:.1f} s;")
         await a.client.call("approve", id=number)
         assert (await a.over(number))["state"] == "done"
+
+
+async def test_new_agents_in_masses(hive: Hosted, say: Callable[[str], None]) -> None:
+    """Each that is taken has a repository until it is decided; one that is refused has none."""
+    an_hour_later(hive)
+    async with attacking(hive) as a:
+        before, kinds = repositories(hive), Counter[int]()
+        for n in range(0, 200, AT_ONCE):
+            orders = (
+                {"name": f"x{n + i}", "module": "{ }", "key": f"x{n + i}"} for i in range(AT_ONCE)
+            )
+            sent = (
+                a.breach.ask("POST", "/v1/request_spawn", json.dumps(order).encode())
+                for order in orders
+            )
+            kinds.update(answer.status for answer in await asyncio.gather(*sent))
+        made = repositories(hive) - before
+        say(f"{dict(kinds)}; {len(made)} repositories;")
+        assert set(kinds) == {200, 429}
+        assert kinds[200] == len(made) <= MAX_OPEN
+        for each in (await a.client.call("approvals"))["approvals"]:
+            if each["kind"] == "spawn":
+                await a.client.call("deny", id=each["id"])
+
+        begun = time.monotonic()
+        await wait_for(lambda: repositories(hive) == before, 60.0, "the end of the repositories")
+        say(f"gone {time.monotonic() - begun:.1f} s after they were denied")
+
+
+def repositories(hive: Hosted) -> set[str]:
+    return {path.name for path in hive.host.path(f"{STATE}/service/applied").iterdir()}
 
 
 def database(hive: Hosted) -> int:
