@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from hyperhive.hive.deploy_orders import running_commit
+from hyperhive.hive.deploy_orders import running_deploy
 from hyperhive.hive.deploy_rows import Deploy
 from hyperhive.hive.ports import Transaction
 from hyperhive.hive.records import Agent, Approval
@@ -85,10 +85,11 @@ def of_deploy(tx: Transaction, deploy: Deploy) -> Comparison:
 
 
 def _running(tx: Transaction, agent: Agent | None) -> tuple[Base, AgentSettings | None]:
-    commit = running_commit(tx, agent) if agent else None
-    if agent is None or commit is None:
+    running = running_deploy(tx, agent) if agent else None
+    if running is None:
         return Base("running", None, "nothing: it is new"), None
-    return Base("running", commit, "what runs now"), agent.settings
+    settings = running.built.settings if running.built else None
+    return Base("running", running.commit, "what runs now"), settings
 
 
 def _before(tx: Transaction, deploy: Deploy) -> tuple[Base, AgentSettings | None]:

@@ -34,10 +34,18 @@ def order_deploy(
     return deploy
 
 
-def running_commit(tx: Transaction, agent: Agent) -> str | None:
-    """None where nothing of it has ever come up."""
+def running_deploy(tx: Transaction, agent: Agent) -> Deploy | None:
+    """The last that came up, whatever is tried in its place; None where nothing ever has."""
     current = tx.deploys.get(agent.deploy) if agent.deploy is not None else None
-    return current.commit if current else None
+    if current is not None and current.state == "starting":
+        return tx.deploys.get(current.previous) if current.previous is not None else None
+    return current
+
+
+def running_commit(tx: Transaction, agent: Agent) -> str | None:
+    """Of `running_deploy`: where `main` is."""
+    running = running_deploy(tx, agent)
+    return running.commit if running else None
 
 
 def log_deploy(tx: Transaction, clock: Clock, deploy: Deploy) -> None:

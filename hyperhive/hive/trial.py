@@ -98,16 +98,18 @@ class Trial:
             agent = tx.agents.get(deploy.agent_id)
             previous = tx.deploys.get(deploy.previous) if deploy.previous is not None else None
             failed = replace(deploy, state="failed", error=why)
-            if agent is None or agent.state != "present":
+            if agent is None:
                 return self._ends.record(tx, failed)
             if previous is None:
                 tx.agents.save(replace(agent, bundle=None, deploy=None, quarantined=None))
                 tx.events.append("agent", agent.name, {"deploy": None}, self._clock.now())
                 return self._ends.record(tx, failed)
+            self._run_from(tx, agent, previous)
+            if agent.state != "present":  # it may be revived
+                return self._ends.record(tx, failed)
             was_started = deploy.operation_id is not None or not is_live_change(previous, deploy)
             if was_started and agent.wanted == "running":
                 self._order_restart(tx, agent)
-            self._run_from(tx, agent, previous)
             return self._ends.record(tx, replace(failed, state="rolled_back"))
 
         over = await insist(lambda: self._store.write(change, essential=True))

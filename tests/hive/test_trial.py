@@ -230,3 +230,17 @@ async def test_one_that_is_removed_while_it_is_tried_is_over(
         assert (await built.over(0, "bob")).state == "done"  # and nothing holds up the others
     assert ("alice" in built.builds.kept) is not purge
     assert not [r for r in caplog.records if r.levelno >= logging.ERROR]
+
+
+async def test_one_that_is_revived_runs_from_what_came_up(built: Built) -> None:
+    before = await first(built)
+    await built.redeclare(alice=anew(prompt="silent"))
+    async with built.serving():
+        await built.reached("starting", 1)
+        await built.hive.agents.destroy("alice", purge=False)
+        await built.over(1)
+        await built.hear("manager", "destroyed")
+        assert (await built.agent("alice")).deploy == before.id
+        await built.hive.agents.revive("alice")
+        await wait_for(lambda: "alice" in built.runtime.runs, SECONDS)
+        assert await built.bundle() == bundle(before)
