@@ -62,7 +62,10 @@ def _check_pace(tx: Transaction, clock: Clock, requester_id: int) -> None:
     if len(waiting) >= MAX_OPEN:
         raise QueueFull(f"{len(waiting)} of your requests wait for the operator already")
     lately = tx.approvals.recent(MAX_HOURLY, requester_id)
-    if len(lately) == MAX_HOURLY and (left := lately[-1].requested_at + _HOUR - clock.now()) > 0:
+    if len(lately) < MAX_HOURLY:
+        return
+    left = lately[-1].requested_at + _HOUR - clock.now()
+    if 0 < left <= _HOUR:  # else it is long ago, or the clock was set back
         problem = f"{MAX_HOURLY} requests within an hour are enough; the next in {left:.0f} s"
         raise RateLimited(problem, left)
 
@@ -100,12 +103,18 @@ def _check_overtaking(tx: Transaction, agent: Agent) -> None:
             )
 
 
-def supersede(tx: Transaction, clock: Clock, agent: Agent, by: int | None = None) -> None:
-    """What was proposed for it before is void."""
-    note = f"approval {by} takes its place" if by else "it is what the agent has already"
+def supersede(tx: Transaction, clock: Clock, agent: Agent, by: int) -> None:
+    """What was proposed for it before that approval is void."""
     for older in tx.approvals.open(agent=agent.name):
         if older.kind == "apply_commit" and older.id != by:
-            close(tx, clock, older, "superseded", note)
+            close(tx, clock, older, "superseded", f"approval {by} takes its place")
+
+
+def withdraw_declared(tx: Transaction, clock: Clock, agent: Agent) -> None:
+    """The host's configuration asks for nothing of it any more; what agents ask for stays."""
+    for older in tx.approvals.open(agent=agent.name):
+        if older.kind == "apply_commit" and older.requester_id == SYSTEM_ID:
+            close(tx, clock, older, "superseded", "the host's configuration has changed since")
 
 
 def outdate(tx: Transaction, clock: Clock, agent: Agent, commit: str) -> None:

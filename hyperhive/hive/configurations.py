@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-from hyperhive.hive.approval_steps import propose, supersede
+from hyperhive.hive.approval_steps import propose, withdraw_declared
 from hyperhive.hive.clock import Clock
 from hyperhive.hive.config_ports import Builds, Configs
 from hyperhive.hive.deploy_orders import order_deploy, running_commit
@@ -101,10 +101,12 @@ class Configurations:
         if agent.state != "present" or not is_due:
             return  # where a deploy is going on, it is looked at again when that is over
         # Only what the declaration changed: the rest may have been changed with an approval.
-        taken = agent.declared.taken
-        changes: dict[str, bytes | None] = dict.fromkeys(taken.keys() - digests.keys())
-        changes |= {p: data for p, data in granted.files.items() if digests[p] != taken.get(p)}
-        commit = await self._configs.declare(agent.name, changes, base) if changes else base
+        below, before = base, agent.declared.taken
+        if base is None and before:  # it began with a module of its own, which is to stay
+            below, before = agent.declared.commit, agent.declared.offered
+        changes: dict[str, bytes | None] = dict.fromkeys(before.keys() - digests.keys())
+        changes |= {p: d for p, d in granted.files.items() if digests[p] != before.get(p)}
+        commit = await self._configs.declare(agent.name, changes, below) if changes else base
 
         def change(tx: Transaction) -> None:
             known = tx.agents.get(agent.id)
@@ -127,11 +129,11 @@ class Configurations:
     ) -> None:
         if commit is None or commit == base:  # that is what runs already
             declared = Declared(digests, digests, commit or "")
-            supersede(tx, self._clock, agent)
+            withdraw_declared(tx, self._clock, agent)
         else:
             declared = replace(agent.declared, offered=digests, commit=commit)
             if base is None or apply == "always":
-                supersede(tx, self._clock, agent)
+                withdraw_declared(tx, self._clock, agent)
                 order_deploy(tx, self._clock, agent, "declare", commit, SYSTEM)
             else:
                 what = f"declared anew: {', '.join(names)}"

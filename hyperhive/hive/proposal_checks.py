@@ -14,7 +14,7 @@ from typing import Any
 from hyperhive.hive.approval_steps import close, log_approval, stale_note
 from hyperhive.hive.clock import Clock
 from hyperhive.hive.config_ports import Builds, Configs
-from hyperhive.hive.deploy_orders import running_commit
+from hyperhive.hive.deploy_orders import running_commit, running_deploy
 from hyperhive.hive.deploy_rows import Checked
 from hyperhive.hive.policy import Policy
 from hyperhive.hive.ports import Store, Transaction
@@ -60,6 +60,10 @@ class ProposalChecks:
                         await self._bell.wait()
                 except HiveError as error:  # the store's: it is looked at again
                     log.warning("%s; trying again", error.message)
+                    await asyncio.sleep(RETRY_SECONDS)
+                except Exception:
+                    # A fault in what follows from one proposal must not end the swarm.
+                    log.exception("unexpected error; trying again")
                     await asyncio.sleep(RETRY_SECONDS)
         finally:
             stop()
@@ -132,7 +136,8 @@ class ProposalChecks:
                 return
             agent = tx.agents.get(known.agent_id) if known.agent_id is not None else None
             base = running_commit(tx, agent) if agent is not None else None
-            if base != known.binding["base"]:
+            # What the host proposes is proposed anew by itself, as long as it is open.
+            if base != known.binding["base"] and known.requester_id != SYSTEM_ID:
                 close(tx, self._clock, known, "stale_base", stale_note(known.agent, base))
                 return
             shown = replace(known, state="pending", binding=_binding(known, tree, found))
@@ -166,7 +171,7 @@ def _is_of_the_host(approval: Approval) -> bool:
 
 def _running_system(tx: Transaction, approval: Approval) -> str | None:
     agent = tx.agents.get(approval.agent_id) if approval.agent_id is not None else None
-    current = tx.deploys.get(agent.deploy) if agent and agent.deploy is not None else None
+    current = running_deploy(tx, agent) if agent else None
     return current.built.system if current and current.built else None
 
 

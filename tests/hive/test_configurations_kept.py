@@ -1,6 +1,9 @@
 """What a declaration leaves alone, and what becomes of one that did not come up."""
 
+import asyncio
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +14,7 @@ from hyperhive.protocol.errors import Conflict, Unavailable
 from tests.hive.building import SECONDS, Built, declared, quiet
 from tests.hive.conftest import MakeBuilt
 from tests.hive.moves import (
+    Gate,
     ask,
     asked,
     files,
@@ -19,6 +23,7 @@ from tests.hive.moves import (
     nothing_follows,
     proposals,
 )
+from tests.hive.proposing import Clone, becomes
 from tests.support.wait import let_time_pass, wait_for
 
 # --- what was approved ---
@@ -202,3 +207,54 @@ async def test_another_host_is_told_once(make_built: MakeBuilt) -> None:
     assert await updates(built, "operator") == ["manager", "manager"]
     assert built.runtime.history.count("start alice-1") == 1
     assert "start alice-2" not in built.runtime.history
+
+
+async def test_what_is_shown_of_what_runs_no_more_is_made_anew(
+    make_built: MakeBuilt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it was still being checked, and nobody had the time to look at it."""
+    built = await make_built(declared=quiet(alice=declared(), bob=declared()))
+    async with built.serving():
+        await built.over()
+        await built.over(0, "bob")
+    assert built.workshop is not None
+    declare, held, goes_on = built.workshop[0].declare, asyncio.Event(), asyncio.Event()
+
+    async def slowly(agent: str, *of: Any) -> str:
+        if agent == "bob":
+            held.set()
+            await goes_on.wait()
+        return await declare(agent, *of)
+
+    monkeypatch.setattr(built.workshop[0], "declare", slowly)
+    await built.redeclare(alice=declared("two"), bob=declared("two"))
+    gate = Gate(built, "check alice")
+    async with built.serving():
+        await asyncio.wait_for(gate.reached.wait(), SECONDS)
+        await asyncio.wait_for(held.wait(), SECONDS)
+        deploy = await run_commit(built, 1, more_nix=b"more")
+        gate.opened.set()
+        older = await asked(built)
+        goes_on.set()
+
+        async def again() -> bool:
+            waiting = [a for a in await proposals(built) if a.agent == "alice"]
+            return [a.binding["base"] for a in waiting] == [deploy.commit]
+
+        await wait_for(again, SECONDS, "another proposal")
+    assert older.binding["base"] != deploy.commit
+
+
+async def test_a_declaration_that_is_taken_back_voids_only_its_own(
+    built: Built, tmp_path: Path
+) -> None:
+    await first(built)
+    of_host = await ask(built, declared("two"))
+    await built.hive.approvals.deny(of_host.id)
+    async with built.serving():
+        number = await Clone(built, tmp_path / "clone").propose(more_nix="more")
+        await becomes(built, number, "pending")
+    await built.redeclare(alice=declared("one"))
+    await nothing_follows(built)
+    taken = (await built.agent("alice")).declared
+    assert taken.taken == taken.offered

@@ -240,3 +240,27 @@ async def test_the_removal_of_an_agent_ends_its_check(built: Built, clone: Clone
         await wait_for(lambda: gate.left == ["check alice"], SECONDS)
     shown = await built.read(lambda tx: tx.approvals.get(number))
     assert shown == replace(await becomes(built, number, "expired"))
+
+
+async def test_a_fault_in_what_follows_ends_nothing(
+    built: Built, clone: Clone, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(proposal_checks, "RETRY_SECONDS", 0.05)
+    await first(built)
+    drop, failed = built.builds.drop, asyncio.Event()
+
+    async def fail_once(agent: str) -> None:
+        if not failed.is_set():
+            failed.set()
+            raise ZeroDivisionError
+        await drop(agent)
+
+    monkeypatch.setattr(built.builds, "drop", fail_once)
+    async with built.serving():
+        number = await clone.propose(agent_nix="two")
+        await becomes(built, number, "pending")
+        await built.hive.approvals.deny(number)
+        await asyncio.wait_for(failed.wait(), SECONDS)
+        await becomes(built, await clone.propose(agent_nix="three"), "pending")
+    assert [r.getMessage() for r in caplog.records] == ["unexpected error; trying again"]
+    caplog.clear()
