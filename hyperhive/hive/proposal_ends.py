@@ -7,7 +7,7 @@ from functools import partial
 
 from hyperhive.hive.config_ports import Builds, Configs, Mark
 from hyperhive.hive.ports import Store, Transaction
-from hyperhive.hive.records import Agent, Approval, ApprovalState, Event
+from hyperhive.hive.records import SYSTEM_ID, Agent, Approval, ApprovalState, Event
 from hyperhive.hive.retry import a_few_times
 from hyperhive.protocol.errors import HiveError
 
@@ -54,12 +54,12 @@ class ProposalEnds:
 
     async def _settle(self, approval: Approval, agent: Agent | None, is_last: bool) -> None:
         name = approval.agent
-        if agent is not None and approval.agent_id == agent.id:
-            await self._mark(approval)
         if is_last and agent is None:  # of an agent that never was, or is no more
             await a_few_times(lambda: self._configs.remove(name))
         if is_last:
             await a_few_times(lambda: self._builds.drop(name))
+        if agent is not None and approval.agent_id == agent.id:
+            await self._mark(approval)
 
     async def _mark(self, approval: Approval) -> None:
         """One that was approved has a deploy, whose end names it."""
@@ -69,9 +69,14 @@ class ProposalEnds:
         elif approval.state == "failed" and not approval.resolved_by:
             word = "failed"
         if word is not None:
-            of = (approval.agent, word, approval.id, approval.binding["commit"])
+            name, number, commit = approval.agent, approval.id, approval.binding["commit"]
+            if approval.requester_id != SYSTEM_ID:  # it may have ended before its turn
+                await a_few_times(lambda: self._pin(name, number, commit))
             why = approval.note or "(no reason given)"
-            await a_few_times(lambda: self._configs.mark(*of, why))
+            await a_few_times(lambda: self._configs.mark(name, word, number, commit, why))
+
+    async def _pin(self, agent: str, number: int, commit: str) -> None:
+        await self._configs.pin(agent, number, commit)
 
 
 def _find(tx: Transaction, number: int) -> tuple[Approval | None, Agent | None, bool]:
