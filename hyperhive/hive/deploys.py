@@ -38,6 +38,8 @@ class Deploys:
             agent = _find(tx, name, actor)
             if (commit := _commit(tx, agent)) is None:
                 raise Conflict(f"{name} has no configuration yet")
+            if actor != OPERATOR:
+                _check_not_cancelled(tx, agent)
             return order_deploy(tx, self._clock, agent, "update", commit, actor)
 
         return await self._store.write(change)
@@ -118,6 +120,13 @@ def _commit(tx: Transaction, agent: Agent) -> str | None:
         return commit
     last = tx.deploys.recent(agent.id, 1)
     return last[0].commit if last else None
+
+
+def _check_not_cancelled(tx: Transaction, agent: Agent) -> None:
+    """What the operator gave up, and never ran, is only the operator's to try again."""
+    last = tx.deploys.recent(agent.id, 1)
+    if running_commit(tx, agent) is None and last and last[0].state == "cancelled":
+        raise Conflict(f"deploy {last[0].id} of {agent.name} was cancelled; ask the operator")
 
 
 def _target(tx: Transaction, agent: Agent, to: int | None) -> Deploy:

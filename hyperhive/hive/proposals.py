@@ -115,7 +115,7 @@ class Proposals:
 
         def act(tx: Transaction) -> dict[str, Any]:
             self._agents.check_free(tx, request.name)
-            binding = {"commit": commit, "base": None, "module": True}
+            binding = {"commit": _made(commit), "base": None, "module": True}
             of = (requester, request.name, None, request.description, binding)
             approval = approval_steps.request(tx, self._clock, "spawn", *of, "checking")
             return {"id": approval.id, "state": approval.state}
@@ -133,10 +133,9 @@ class Proposals:
         commit = await self._first_commit(OPERATOR_ID, request)
 
         def act(tx: Transaction) -> int:
-            agent = self._agents.create_with(
-                tx, name, description, self._policy.spawned_with(commit)
-            )
-            order_deploy(tx, self._clock, agent, "change", commit, OPERATOR)
+            declared = self._policy.spawned_with(_made(commit))
+            agent = self._agents.create_with(tx, name, description, declared)
+            order_deploy(tx, self._clock, agent, "change", declared.commit, OPERATOR)
             return agent.id
 
         def change(tx: Transaction) -> Agent:
@@ -147,20 +146,25 @@ class Proposals:
 
         return await self._store.write(change)
 
-    async def _first_commit(self, requester_id: int, request: RequestSpawn) -> str:
-        """What a new agent has by default, with this module. Raises Conflict for a taken name."""
+    async def _first_commit(self, requester_id: int, request: RequestSpawn) -> str | None:
+        """What a new agent has by default, with this module; None for a repeat.
+
+        Raises Conflict for a taken name.
+        """
         module = request.module or ""
         if not module.strip():
             raise InvalidField("module", "is empty; leave it out for the defaults")
 
-        def check(tx: Transaction) -> None:
+        def check(tx: Transaction) -> bool:
             if tx.keys.find(requester_id, request.key) is not None:
-                return
+                return False
             self._agents.check_free(tx, request.name)
             if requester_id != OPERATOR_ID:  # who asked too often must not have a repository made
                 approval_steps.check(tx, self._clock, "spawn", requester_id, request.name)
+            return True
 
-        await self._store.read(check)
+        if not await self._store.read(check):
+            return None
         files = {**self._policy.spawned.files, MODULE: module.encode()}
         return await self._configs.declare(request.name, files, None, FIRST_MESSAGE)
 
@@ -172,6 +176,12 @@ def _target(tx: Transaction, caller_id: int, name: str) -> Agent:
     if agent is None or agent.state != "present" or not _may_propose(caller, agent):
         raise Forbidden
     return agent
+
+
+def _made(commit: str | None) -> str:
+    if commit is None:
+        raise Conflict("this key was forgotten just now: ask with another one")
+    return commit
 
 
 def _may_propose(caller: Agent, agent: Agent) -> bool:

@@ -11,6 +11,7 @@ from hyperhive.protocol.errors import Conflict, Forbidden, InvalidField, RateLim
 from hyperhive.protocol.verbs import RequestSpawn
 from tests.hive.building import SECONDS, Built, declared
 from tests.hive.conftest import MakeBuilt
+from tests.hive.moves import Gate
 from tests.hive.proposing import becomes, told
 from tests.support.wait import wait_for
 
@@ -148,3 +149,48 @@ async def test_who_asks_too_often_has_nothing_made(
     assert sum(isinstance(answer, RateLimited) for answer in answers) == 7
     made = [await built.git.exists(f"a{n}") for n in range(9)]
     assert made == [isinstance(answer, int) for answer in answers]
+
+
+async def test_a_repeat_has_nothing_made(built: Built) -> None:
+    proposals = built.hive.need_deploying().proposals
+    number = await request(built)
+    before = sorted((built.applied / "bob.git/objects").rglob("*"))
+    assert await request(built) == number
+    with pytest.raises(Conflict):
+        await request(built, spawn(module="of another kind"))
+    assert sorted((built.applied / "bob.git/objects").rglob("*")) == before
+    await proposals.spawn("carol", "", "of its own", "key")
+    before = sorted((built.applied / "carol.git/objects").rglob("*"))
+    with pytest.raises(Conflict):
+        await proposals.spawn("carol", "", "of another kind", "key")
+    assert sorted((built.applied / "carol.git/objects").rglob("*")) == before
+
+
+async def test_the_defaults_change_before_it_has_come_up(built: Built) -> None:
+    async with built.serving():
+        number = await request(built, spawn(module="broken what"))
+        await becomes(built, number, "pending")
+        await built.hive.approvals.approve(number)
+        assert (await built.over(0, "bob")).state == "failed"
+    for turn, prompt in enumerate(("dance", "play"), 1):
+        spawned = declared("a template", settings={"prompt": prompt})
+        await built.again(replace(built.rules_of, spawned=spawned))
+        async with built.serving():
+            deploy = await built.over(turn, "bob")
+        assert await built.text(deploy.commit, "bob") == "broken what"
+        assert await built.text(deploy.commit, "bob", "declared.json") == f'{{"prompt":"{prompt}"}}'
+
+
+async def test_what_the_operator_gave_up_only_the_operator_tries_again(built: Built) -> None:
+    deploys, gate = built.hive.need_deploying().deploys, Gate(built, "build bob")
+    async with built.serving():
+        number = await request(built)
+        await becomes(built, number, "pending")
+        await built.hive.approvals.approve(number)
+        await asyncio.wait_for(gate.reached.wait(), SECONDS)
+        await deploys.cancel(number)
+        with pytest.raises(Conflict, match=f"deploy {number} of bob was cancelled"):
+            await deploys.update("bob", "manager")
+        gate.opened.set()
+        await deploys.update("bob")
+        assert (await built.over(1, "bob")).state == "done"
