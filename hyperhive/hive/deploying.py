@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from hyperhive.hive.agents import Agents
@@ -43,6 +44,7 @@ class Deploying:
         configs: Configs,
         builds: Builds,
     ) -> Deploying:
+        spawning = asyncio.Lock()
         ends = Ends(store, clock, configs, builds)
         deploys = Deploys(store, clock, configs, builds, ends)
         trial = Trial(store, clock, configs, HealthGate(store, links), ends)
@@ -52,8 +54,8 @@ class Deploying:
             deploys,
             Deployer(store, clock, policy, configs, builds, deploys, trial, ends),
             Configurations(store, clock, policy, configs, builds),
-            Proposals(store, clock, policy, configs, agents),
-            ProposalChecks(store, clock, policy, configs, builds),
+            Proposals(store, clock, policy, configs, agents, spawning),
+            ProposalChecks(store, clock, policy, configs, builds, spawning),
         )
 
     async def forget(self, agent: str) -> None:

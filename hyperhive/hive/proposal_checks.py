@@ -34,14 +34,20 @@ class ProposalChecks:
     """Owns approvals while they are `checking`; `run` is its task."""
 
     def __init__(
-        self, store: Store, clock: Clock, policy: Policy, configs: Configs, builds: Builds
+        self,
+        store: Store,
+        clock: Clock,
+        policy: Policy,
+        configs: Configs,
+        builds: Builds,
+        spawning: asyncio.Lock,
     ) -> None:
         self._store = store
         self._clock = clock
         self._policy = policy
         self._configs = configs
         self._builds = builds
-        self._ends = ProposalEnds(store, configs, builds)
+        self._ends = ProposalEnds(store, configs, builds, spawning)
         self._bell = asyncio.Event()
         self._gone = asyncio.Event()
         self._current: Approval | None = None
@@ -55,8 +61,7 @@ class ProposalChecks:
             while True:
                 self._bell.clear()
                 try:
-                    if not await self._check_next():
-                        await self._ends.follow_up()
+                    if not await self._check_next() and not await self._ends.follow_up():
                         await self._bell.wait()
                 except HiveError as error:  # the store's: it is looked at again
                     log.warning("%s; trying again", error.message)

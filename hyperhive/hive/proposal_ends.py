@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from functools import partial
 
@@ -24,10 +25,13 @@ _OVER: tuple[ApprovalState, ...] = (
 class ProposalEnds:
     """Follows up on what is over. Repeatable, and nobody waits for it."""
 
-    def __init__(self, store: Store, configs: Configs, builds: Builds) -> None:
+    def __init__(
+        self, store: Store, configs: Configs, builds: Builds, spawning: asyncio.Lock
+    ) -> None:
         self._store = store
         self._configs = configs
         self._builds = builds
+        self._spawning = spawning
         self._over: set[int] = set()
 
     async def recover(self) -> None:
@@ -39,27 +43,39 @@ class ProposalEnds:
         if event.data["state"] in _OVER:
             self._over.add(event.data["id"])
 
-    async def follow_up(self) -> None:
-        """Nothing is being checked now."""
-        while self._over:
-            number = self._over.pop()
-            find = partial(_find, number=number)
-            approval, agent, is_last = await self._store.read(find)
-            if approval is None or "commit" not in approval.binding:
-                continue
+    async def follow_up(self) -> bool:
+        """Of the newest alone, since what is to be checked comes first; whether there was one.
+
+        Nothing is being checked now.
+        """
+        if not self._over:
+            return False
+        number = max(self._over)
+        self._over.remove(number)
+        approval, agent, is_last = await self._store.read(partial(_find, number=number))
+        if approval is not None and "commit" in approval.binding:
             try:
                 await self._settle(approval, agent, is_last)
             except HiveError as error:
                 log.warning("approval %d: %s", number, error.message)
+        return True
 
     async def _settle(self, approval: Approval, agent: Agent | None, is_last: bool) -> None:
         name = approval.agent
-        if is_last and agent is None:  # of an agent that never was, or is no more
-            await a_few_times(lambda: self._configs.remove(name))
+        if is_last and agent is None:
+            await a_few_times(lambda: self._remove(approval))
         if is_last:
             await a_few_times(lambda: self._builds.drop(name))
         if agent is not None and approval.agent_id == agent.id:
             await self._mark(approval)
+
+    async def _remove(self, approval: Approval) -> None:
+        """Of an agent that never was, or is no more, unless one is being made at this moment."""
+        async with self._spawning:
+            find = partial(_find, number=approval.id)
+            _, agent, is_last = await self._store.read(find)
+            if is_last and agent is None:
+                await self._configs.remove(approval.agent)
 
     async def _mark(self, approval: Approval) -> None:
         """One that was approved has a deploy, whose end names it."""

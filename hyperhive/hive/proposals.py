@@ -28,17 +28,26 @@ _FULL = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 class Proposals:
-    """What agents may see and propose of configurations. Who may not is told Forbidden."""
+    """What agents may see and propose of configurations. Who may not is told Forbidden.
+
+    `spawning` is held while a first commit is made or removed, until the rows say so.
+    """
 
     def __init__(
-        self, store: Store, clock: Clock, policy: Policy, configs: Configs, agents: Agents
+        self,
+        store: Store,
+        clock: Clock,
+        policy: Policy,
+        configs: Configs,
+        agents: Agents,
+        spawning: asyncio.Lock,
     ) -> None:
         self._store = store
         self._clock = clock
         self._policy = policy
         self._configs = configs
         self._agents = agents
-        self._spawning = asyncio.Lock()
+        self._spawning = spawning
 
     # --- what clones are kept in step with ---
 
@@ -130,11 +139,16 @@ class Proposals:
     async def spawn(self, name: str, description: str, module: str, key: str) -> Agent:
         """The operator's direct way; a repeat with the key gives the agent of the first time."""
         request = RequestSpawn(name=name, description=description, module=module, key=key)
+        async with self._spawning:
+            return await self._spawn(request)
+
+    async def _spawn(self, request: RequestSpawn) -> Agent:
+        name, key = request.name, request.key
         commit = await self._first_commit(OPERATOR_ID, request)
 
         def act(tx: Transaction) -> int:
             declared = self._policy.spawned_with(_made(commit))
-            agent = self._agents.create_with(tx, name, description, declared)
+            agent = self._agents.create_with(tx, name, request.description, declared)
             order_deploy(tx, self._clock, agent, "change", declared.commit, OPERATOR)
             return agent.id
 
