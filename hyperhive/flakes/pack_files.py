@@ -41,9 +41,18 @@ def take_over(held: Path, repository: Path) -> None:
     _sync(to)
 
 
+def drop(held: Path) -> None:
+    """At once, for who reads from it; what is left of it when this is interrupted goes at start."""
+    old = held.with_name(f"{held.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    with suppress(FileNotFoundError):
+        os.rename(held, old)
+    shutil.rmtree(old, ignore_errors=True)
+
+
 def replace(held: Path, place: Path) -> None:
     _sync(place)
-    shutil.rmtree(held, ignore_errors=True)
+    drop(held)
     os.rename(place, held)
     _sync(held.parent)
 

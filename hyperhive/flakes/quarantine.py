@@ -16,7 +16,7 @@ from hyperhive.flakes.git import Repositories
 from hyperhive.flakes.git_complete import check_complete
 from hyperhive.flakes.git_program import GitFailed, git
 from hyperhive.flakes.git_tree import shown
-from hyperhive.flakes.pack_files import on_disk, replace, size, take_over
+from hyperhive.flakes.pack_files import drop, on_disk, replace, size, take_over
 from hyperhive.flakes.pack_scan import MAX_PACK, check_pack
 from hyperhive.flakes.process import TookTooLong
 from hyperhive.protocol.errors import InvalidField, NotFound, TooLarge
@@ -95,7 +95,7 @@ class Quarantine:
                 await git_files.check(repository, commit)
                 await git_refs.tag(repository, tag, commit)
             if holds == commit:
-                shutil.rmtree(_held(repository), ignore_errors=True)
+                drop(_held(repository))
             return await git_refs.resolve(repository, commit, "tree")
 
     def _turn(self, name: str) -> asyncio.Lock:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
 
 from hyperhive.flakes import diff, git_log, git_packs, git_refs
 from hyperhive.flakes.git import Repositories
 from hyperhive.flakes.git_objects import Content, File
+from hyperhive.flakes.git_program import GitFailed
 from hyperhive.flakes.quarantine import Quarantine
 from hyperhive.hive.change_rows import Changes, CommitInfo, Refs
 from hyperhive.hive.clock import Clock
 from hyperhive.hive.config_ports import DECLARED, Mark
 from hyperhive.protocol.errors import Conflict, NotFound
+
+T = TypeVar("T")
 
 AUTHOR = "hyperhive"
 MAX_TAGS = 500
@@ -143,28 +148,46 @@ class GitConfigs:
             return await self._quarantine.pin(agent, f"proposal/{number}", commit)
 
     async def tree(self, agent: str, commit: str) -> str:
-        return await git_refs.resolve(await self._quarantine.where(agent, commit), commit, "tree")
+        return await self._reading(agent, commit, lambda r: git_refs.resolve(r, commit, "tree"))
 
     async def contains(self, agent: str, commit: str, earlier: str) -> bool:
         """An `earlier` one that is not there at all is in none. Raises NotFound for `commit`."""
-        repository = await self._quarantine.where(agent, commit)
-        await git_refs.resolve(repository, commit)
-        try:
-            await git_refs.resolve(repository, earlier)
-        except NotFound:
-            return False
-        return await git_refs.contains(repository, commit, earlier)
+
+        async def look(repository: Path) -> bool:
+            await git_refs.resolve(repository, commit)
+            try:
+                await git_refs.resolve(repository, earlier)
+            except NotFound:
+                await git_refs.resolve(repository, commit)  # else it is the repository that is gone
+                return False
+            return await git_refs.contains(repository, commit, earlier)
+
+        return await self._reading(agent, commit, look)
 
     async def history(
         self, agent: str, commit: str, base: str | None, limit: int
     ) -> tuple[CommitInfo, ...]:
-        repository = await self._quarantine.where(agent, commit)
-        commits = await git_log.log(repository, limit, commit, base)
+        commits = await self._reading(
+            agent, commit, lambda repository: git_log.log(repository, limit, commit, base)
+        )
         return tuple(_info(commit) for commit in commits)
 
     async def changes(self, agent: str, base: str | None, commit: str, *, whole: bool) -> Changes:
-        repository = await self._quarantine.where(agent, commit)
-        return await diff.changes(repository, base, commit, diff.WHOLE if whole else diff.AT_ONCE)
+        limits = diff.WHOLE if whole else diff.AT_ONCE
+        return await self._reading(
+            agent, commit, lambda repository: diff.changes(repository, base, commit, limits)
+        )
+
+    async def _reading(self, agent: str, commit: str, read: Callable[[Path], Awaitable[T]]) -> T:
+        """From where the commit is, which changes when it is taken over, or sent once more."""
+        place = await self._quarantine.where(agent, commit)
+        try:
+            return await read(place)
+        except (GitFailed, NotFound):
+            now = await self._quarantine.where(agent, commit)
+            if now == place:
+                raise
+            return await read(now)
 
 
 def _make_way(files: dict[str, Content], path: str) -> None:
