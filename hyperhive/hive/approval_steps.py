@@ -166,9 +166,20 @@ def finish(
 
 
 def withdraw_for(tx: Transaction, clock: Clock, agent: Agent) -> None:
-    """The agent is being removed: its own requests and those about it are void."""
+    """The agent is being removed: its own requests and those about it are void.
+
+    So is one for another of its name with a module, which goes with the configuration.
+    """
+
+    def is_about(approval: Approval) -> bool:
+        return approval.agent_id == agent.id or (
+            approval.agent == agent.name
+            and approval.kind == "spawn"
+            and "commit" in approval.binding
+        )
+
     mine = tx.approvals.open(requester_id=agent.id)
-    about = [a for a in tx.approvals.open() if a.agent_id == agent.id and a not in mine]
+    about = [a for a in tx.approvals.open() if is_about(a) and a not in mine]
     for approval in (*mine, *about):
         close(tx, clock, approval, "expired", f"{agent.name} was removed")
 

@@ -194,3 +194,18 @@ async def test_what_the_operator_gave_up_only_the_operator_tries_again(built: Bu
         gate.opened.set()
         await deploys.update("bob")
         assert (await built.over(1, "bob")).state == "done"
+
+
+async def test_one_of_the_name_comes_and_goes_meanwhile(built: Built) -> None:
+    async with built.serving():
+        number = await request(built)
+        await becomes(built, number, "pending")
+        await built.hive.agents.spawn("bob")
+        await built.over(0, "bob")
+        await built.hive.agents.destroy("bob", purge=True)
+        assert (await becomes(built, number, "expired")).note == "bob was removed"
+        again = await request(built, spawn(key="again"))
+        await becomes(built, again, "pending")
+        await built.hive.approvals.approve(again)
+        assert (await built.over(1, "bob")).state == "done"
+    assert await told(built, number) == ["expired"]
