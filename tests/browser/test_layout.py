@@ -91,6 +91,17 @@ async def test_the_keyboard_is_enough_and_shows_where_it_is(hive: Swarm) -> None
     assert question.answer == "b, and this"
 
 
+async def test_what_was_said_of_a_request_has_the_whole_line(hive: Swarm) -> None:
+    approval = await hive.request_spawn("bob", "to help")
+    await hive.hive.approvals.deny(approval, "there are enough that help already " * 2)
+    async with browse(hive, viewport={"width": 1280, "height": 800}) as window:
+        await window.login()
+        await window.show(f"/approvals/{approval}")
+        note = await window.page.locator(".pairs .said").bounding_box()
+        assert note is not None
+        assert note["height"] < 30, "pixels, of one line"
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_words_stand_out_from_their_ground(hive: Swarm, scheme: str) -> None:
     """Contrast of at least 4.5 to 1 (WCAG 2.2, 1.4.3)."""
