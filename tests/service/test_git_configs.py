@@ -13,7 +13,6 @@ import pytest
 from hyperhive.flakes import git_refs
 from hyperhive.flakes.git import Repositories
 from hyperhive.flakes.git_objects import Content, File
-from hyperhive.flakes.quarantine import Quarantine
 from hyperhive.hive.change_rows import Refs
 from hyperhive.protocol.errors import Conflict, NotFound
 from hyperhive.service import git_configs
@@ -187,38 +186,6 @@ async def test_a_proposal_from_its_upload_to_its_deploy(
     refs = await configs.refs("alice")
     assert refs.main == commit
     assert set(refs.tags) == {"proposal/2", "approved/2", "deployed/2", "deployed/1"}
-
-
-async def test_taken_over_while_it_is_read(
-    tmp_path: Path, configs: GitConfigs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By the check of a request, while the same commit is asked for or looked at once more."""
-    base = await configs.declare("alice", FIRST, None)
-    await configs.settle("alice", 1, base)
-    clone, where = Clone(tmp_path / "clone"), Quarantine.where
-    held: list[str] = []
-
-    async def taken_over(quarantine: Quarantine, name: str, commit: str) -> Path:
-        place = await where(quarantine, name, commit)
-        if place.suffix == ".incoming":
-            held.append(commit)
-            await quarantine.pin(name, f"proposal/{len(held)}", commit)
-        return place
-
-    monkeypatch.setattr(Quarantine, "where", taken_over)
-    for word in ("one", "two", "three", "four"):
-        commit, pack = await proposed(configs, clone, base, [word])
-        await configs.receive("alice", commit, pack)
-        if word == "one":
-            assert await configs.contains("alice", commit, base)
-        elif word == "two":
-            assert len(await configs.tree("alice", commit)) == 40
-        elif word == "three":
-            assert len(await configs.history("alice", commit, base, 10)) == 1
-        else:
-            assert (await configs.changes("alice", base, commit, whole=True)).files
-        assert held[-1] == commit
-    assert len(held) == 4
 
 
 async def test_what_was_never_sent(configs: GitConfigs) -> None:
