@@ -42,12 +42,13 @@ async def test_a_name_that_is_taken_anew_at_that_moment_keeps_its_commit(
     built = await make_built(spawned=declared("a template"))
     proposals, manager = built.hive.need_deploying().proposals, await built.sender("manager")
     assert built.workshop is not None
-    remove, removing = built.workshop[0].remove, asyncio.Event()
+    remove, removing, removed = built.workshop[0].remove, asyncio.Event(), asyncio.Event()
 
     async def slowly(agent: str) -> None:
         removing.set()
         await let_time_pass(0.5)
         await remove(agent)
+        removed.set()
 
     monkeypatch.setattr(built.workshop[0], "remove", slowly)
     async with built.serving():
@@ -57,7 +58,10 @@ async def test_a_name_that_is_taken_anew_at_that_moment_keeps_its_commit(
         await built.hive.approvals.deny(number)
         await asyncio.wait_for(removing.wait(), SECONDS)
         await proposals.spawn("bob", "", "two", "key")
-        assert (await built.over(0, "bob")).state == "done"
+        await asyncio.wait_for(removed.wait(), SECONDS)
+        deploy = await built.over(0, "bob")
+        assert deploy.state == "done"
+        assert await built.main("bob") == deploy.commit
 
 
 async def test_what_cannot_be_named_keeps_nobody_waiting(
@@ -67,19 +71,21 @@ async def test_what_cannot_be_named_keeps_nobody_waiting(
     await first(built)
     clone = Clone(built, tmp_path / "clone")
     async with built.serving():
-        denied = [await clone.propose(agent_nix=text) for text in ("two", "three", "four")]
-        await built.hive.approvals.deny(denied[-1], "no")
-        await built.tagged(f"denied/{denied[-1]}")
+        for text in ("two", "three"):
+            number = await clone.propose(agent_nix=text)
+            await becomes(built, number, "pending")
+            await built.hive.approvals.deny(number, "no")
+            await built.tagged(f"denied/{number}")
     assert built.workshop is not None
     asked, goes_on = asyncio.Event(), asyncio.Event()
 
-    async def fail(agent: str) -> None:
+    async def fail(*_: object) -> None:
         asked.set()
         await goes_on.wait()
         raise Unavailable("it is damaged")
 
     monkeypatch.setattr(retry, "ATTEMPTS", 1)
-    monkeypatch.setattr(built.builds, "drop", fail)
+    monkeypatch.setattr(built.workshop[0], "mark", fail)
     await built.again()
     async with built.serving():
         await asyncio.wait_for(asked.wait(), SECONDS)
