@@ -12,6 +12,7 @@ from hyperhive.cli.render import one_line, safe, table
 from hyperhive.cli.session import Session, json_option, show
 
 _ID = click.argument("number", metavar="ID", type=number_of("a deploy"))
+_CAME_TO_NOTHING = ("failed", "rolled_back", "cancelled", "denied", "superseded", "stale_base")
 _OPEN = ("checking", "queued", "evaluating", "building", "starting")
 _LOOK_SECONDS = 0.5
 
@@ -54,6 +55,8 @@ def deploy_log(session: Session, number: int, follow: bool) -> None:
             time.sleep(_LOOK_SECONDS)
     state, error = answer["state"].replace("_", " "), one_line(answer["error"])
     click.echo(f"{answer['of']} {number}: {state}{error and f': {error}'}", err=True)
+    if follow and answer["state"] in _CAME_TO_NOTHING:
+        raise click.exceptions.Exit(1)
 
 
 @click.command()

@@ -145,8 +145,11 @@ def _packages(view: Data) -> Iterator[str]:
     if closure is None:
         return
     if closure["built"]:
-        sizes = f"{size(closure['size_before'])} before, {size(closure['size_after'])} after"
-        yield f"packages: {sizes}"
+        before, after = closure["size_before"], closure["size_after"]
+        if before == after and before is not None and not closure["added"] + closure["removed"]:
+            yield f"packages: as before, {size(after)}"
+        else:
+            yield f"packages: {size(before)} before, {size(after)} after"
     else:
         fetched = closure["download"]
         more = "" if fetched is None else f", {size(fetched)} to be fetched"

@@ -99,7 +99,7 @@ def approvals(session: Session, everything: bool, as_json: bool) -> None:
     lines = [
         (
             *(a["id"], _kind(a), a["agent"], a["binding"].get("commit", "-")[:12]),
-            *(a["requester"], a["state"], a["note"] or a["description"]),
+            *(a["requester"], a["state"], _words(a)),
         )
         for a in rows
     ]
@@ -118,6 +118,12 @@ def _next_steps(rows: list[dict[str, Any]]) -> list[str]:
     if "checking" in states:
         steps.append("What is checking is being evaluated: it can be approved when it is pending.")
     return ["", *steps] if steps else []
+
+
+def _words(approval: dict[str, Any]) -> str:
+    """What was asked for, and what was said to it."""
+    note = approval["note"] and f"[{approval['note']}]"
+    return " ".join(filter(None, (approval["description"], note)))
 
 
 def _kind(approval: dict[str, Any]) -> str:

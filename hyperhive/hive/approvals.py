@@ -141,8 +141,10 @@ class Approvals:
         if approval is None:
             raise NotFound(f"there is no approval {approval_id}")
         if approval.state not in OPEN_APPROVALS:
-            why = f": {approval.note}" if approval.state == "superseded" else ""
-            text = f"approval {approval_id} is {approval.state.replace('_', ' ')}{why}"
+            why = "there is nothing left to decide"
+            if approval.state == "superseded":
+                why = approval.note
+            text = f"approval {approval_id} is {approval.state.replace('_', ' ')}: {why}"
             raise AlreadyResolved(text, approval.state)
         return approval
 

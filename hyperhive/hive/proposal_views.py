@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from hyperhive.hive import privileges
@@ -35,7 +35,10 @@ async def show(hive: Hive, approval_id: int, *, base: str = "running", whole: bo
         if (approval := tx.approvals.get(approval_id)) is None:
             raise NotFound(f"there is no approval {approval_id}")
         deploy = deploy_of(tx, approval)
-        return approval, deploy_view(deploy) if deploy else None, of_approval(tx, approval)
+        comparison = of_approval(tx, approval)
+        if approval.kind == "spawn" and approval.state == "pending" and comparison.commit is None:
+            comparison = replace(comparison, after=hive.policy.spawned.settings)
+        return approval, deploy_view(deploy) if deploy else None, comparison
 
     approval, deploy, comparison = await hive.store.read(find)
     return {

@@ -128,7 +128,7 @@ async def test_two_browsers(shop: Workshop, window: Window) -> None:
         words = ["".join(await texts.all_text_contents()) for texts in told]
         assert sorted(words) == [
             "Approved: apply_commit alice.",
-            f"approval {approval.id} is running",
+            f"approval {approval.id} is running: there is nothing left to decide",
         ]
         await is_decided(third.page)  # who only looks sees what came of it
         await expect(third.page.locator("h1 + .chip")).to_have_text("running")

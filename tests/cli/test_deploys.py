@@ -128,6 +128,13 @@ def test_a_log_is_followed_to_its_end(run: Run, beside: Beside) -> None:
         assert (process.wait(20), process.stderr.read()) == (0, b"deploy 1: done\n")
 
 
+def test_what_came_to_nothing_is_told_to_scripts(run: Run, beside: Beside) -> None:
+    for state, code in (("rolled_back", 1), ("failed", 1), ("cancelled", 1), ("done", 0)):
+        number = str(beside.do(beside.made.deploy("alice", state)).id)
+        assert run("deploy-log", number).code == 0
+        assert run("deploy-log", number, "--follow").code == code
+
+
 def test_update(run: Run, beside: Beside) -> None:
     refused(run("update", "alice"), "alice has no configuration yet")
     assert good(run("update", "--all")).out == "all are up to date\n"

@@ -138,7 +138,8 @@ async def test_deny_needs_no_look(shop: Workshop, operator: Client) -> None:
         status, answer = await post(operator, f"/deny/{approval.id}", sent)
         assert (status, answer["result"]) == (200, "Denied: apply_commit alice.")
         status, answer = await post(operator, f"/approve/{approval.id}", {"note": ""})
-        assert (status, answer["error"]["message"]) == (409, f"approval {approval.id} is denied")
+        why = f"approval {approval.id} is denied: there is nothing left to decide"
+        assert (status, answer["error"]["message"]) == (409, why)
     assert len(await deploys(shop)) == 1
 
 

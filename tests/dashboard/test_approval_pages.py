@@ -260,4 +260,17 @@ async def test_what_is_no_change_is_decided_at_once(shop: Workshop, operator: Cl
     ):
         body = await text(operator, f"/approvals/{number}")
         assert f'formaction="/approve/{number}"' in body
-        assert 'id="rights"' not in body
+        assert 'id="files"' not in body
+
+
+async def test_a_new_agent_of_the_defaults_shows_what_it_may_do(
+    shop: Workshop, operator: Client
+) -> None:
+    request = RequestSpawn(name="zoe", key="k")
+    manager = await shop.made.sender("manager")
+    asked = await shop.made.hive.approvals.request_spawn(manager, request)
+    page = await shown(operator, f"/approvals/{asked['id']}")
+    assert "all of it is new" in page
+    assert "wider allowedTools Read Edit Write Glob Grep Bash" in page
+    await shop.made.hive.approvals.deny(asked["id"])
+    assert "all of it is new" not in await shown(operator, f"/approvals/{asked['id']}")

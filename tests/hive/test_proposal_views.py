@@ -195,13 +195,17 @@ async def test_a_new_agent_has_all_of_it(built: Built) -> None:
 async def test_what_has_no_commit_has_no_changes(world: World) -> None:
     """Also where agents are not built at all."""
     manager, approvals = await world.sender("manager"), world.hive.approvals
-    for asked in (
-        await approvals.request_spawn(manager, RequestSpawn(name="zoe", key="k-1")),
-        await approvals.request_destroy(manager, RequestDestroy(agent="alice", key="k-2")),
-    ):
+    spawn = await approvals.request_spawn(manager, RequestSpawn(name="zoe", key="k-1"))
+    destroy = await approvals.request_destroy(manager, RequestDestroy(agent="alice", key="k-2"))
+    for asked in (spawn, destroy):
         view = await show(world.hive, asked["id"])
-        assert (view["commit"], view["changes"], view["privileges"]) == (None, None, None)
+        assert (view["commit"], view["changes"]) == (None, None)
         assert (view["problem"], view["commits"]) == ("", [])
+        is_new = asked is spawn
+        assert (view["privileges"] is not None) is is_new
+        if is_new:  # what all spawned ones may do
+            rights = [(p["option"], p["what"]) for p in view["privileges"]]
+            assert ("allowedTools", "Bash") in rights
 
 
 async def test_whole_or_as_much_as_is_read_at_once(built: Built, clone: Clone) -> None:

@@ -75,7 +75,7 @@ class Workshop:
             if state in OVER:
                 row = replace(row, ended_at=now + 83)
             if state in ("done", "rolled_back", "starting"):
-                row = replace(row, built=built, previous=of.deploy)
+                row = replace(row, built=replace(built, settings=of.settings), previous=of.deploy)
             row = replace(row, state=state, **more)
             tx.deploys.save(row)
             if state == "done":
