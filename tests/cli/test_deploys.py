@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from hyperhive.hive.deploy_rows import DeployState
 from tests.admin.conftest import serving
 from tests.cli.conftest import PROGRAM, Result, Run
 from tests.cli.test_verbs import HOSTILE, good, refused
@@ -129,7 +130,8 @@ def test_a_log_is_followed_to_its_end(run: Run, beside: Beside) -> None:
 
 
 def test_what_came_to_nothing_is_told_to_scripts(run: Run, beside: Beside) -> None:
-    for state, code in (("rolled_back", 1), ("failed", 1), ("cancelled", 1), ("done", 0)):
+    codes: dict[DeployState, int] = {"rolled_back": 1, "failed": 1, "cancelled": 1, "done": 0}
+    for state, code in codes.items():
         number = str(beside.do(beside.made.deploy("alice", state)).id)
         assert run("deploy-log", number).code == 0
         assert run("deploy-log", number, "--follow").code == code
