@@ -124,7 +124,8 @@ async def _unpack(repository: Path, place: Path, commit: str, pack: bytes) -> No
     shape = ["--strict", "--stdin", "--fix-thin", f"--max-input-size={MAX_PACK}"]
     await git(place, "index-pack", *shape, given=pack)
     if await asyncio.to_thread(size, repository, place) > MAX_REPOSITORY:
-        raise TooLarge(f"{repository.stem} has no room for it in {MAX_REPOSITORY} bytes of history")
+        problem = f"{repository.stem} has no room for it in {MAX_REPOSITORY} bytes of history"
+        raise TooLarge(f"{problem}: only purging the agent makes room")
     await check_complete(place, commit, tips)
     await git_files.check(place, commit)
     await git(place, "update-ref", git_refs.MAIN, commit)

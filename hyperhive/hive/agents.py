@@ -157,7 +157,10 @@ class Agents:
             if actor != OPERATOR and agent.name == actor:
                 raise Forbidden("an agent cannot start or stop itself")
             if kind != "stop" and self._policy.built and agent.bundle is None:
-                raise Conflict(f"nothing was built for {name} that could be started")
+                raise Conflict(
+                    f"nothing was built for {name} that could be started;"
+                    f" `hyperhive deploys {name}` says why"
+                )
             if kind == "stop":
                 agent = replace(agent, wanted="stopped")
             else:

@@ -9,7 +9,7 @@ from typing import Literal
 from hyperhive.hive.deploy_orders import running_deploy
 from hyperhive.hive.deploy_rows import Deploy
 from hyperhive.hive.ports import Transaction
-from hyperhive.hive.records import Agent, Approval
+from hyperhive.hive.records import OPEN_APPROVALS, Agent, Approval
 from hyperhive.protocol.bundle import AgentSettings, parse_settings
 from hyperhive.protocol.errors import InvalidField
 
@@ -47,11 +47,13 @@ class Comparison:
 
 
 def of_approval(tx: Transaction, approval: Approval) -> Comparison:
-    """With what runs now, or what did when it was deployed."""
+    """With what runs now, or what did when it was asked for or deployed."""
     binding, deploy = approval.binding, deploy_of(tx, approval)
     agent = tx.agents.get(approval.agent_id) if approval.agent_id is not None else None
     if deploy is not None:
         running, before = _before(tx, deploy)
+    elif "commit" in binding and approval.state not in OPEN_APPROVALS:
+        running, before = _then(tx, approval)
     else:
         running, before = _running(tx, agent)
     return Comparison(
@@ -103,6 +105,17 @@ def _before(tx: Transaction, deploy: Deploy) -> tuple[Base, AgentSettings | None
         return Base("running", None, "nothing: it was new"), None
     settings = earlier.built.settings if earlier.built else None
     return Base("running", earlier.commit, f"what ran before, deploy {earlier.id}"), settings
+
+
+def _then(tx: Transaction, approval: Approval) -> tuple[Base, AgentSettings | None]:
+    """What a request that came to nothing was made to take the place of."""
+    commit = approval.binding["base"]
+    if commit is None or approval.agent_id is None:
+        return Base("running", None, "nothing: it was new"), None
+    for row in tx.deploys.recent(approval.agent_id, _LOOKED_AT):
+        if row.commit == commit and row.state == "done" and row.built is not None:
+            return Base("running", commit, f"what ran then, deploy {row.id}"), row.built.settings
+    return Base("running", commit, "what ran then"), None
 
 
 def _earlier(tx: Transaction, approval: Approval) -> Iterator[Base]:

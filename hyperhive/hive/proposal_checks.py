@@ -161,12 +161,14 @@ class ProposalChecks:
 
 
 def _next(tx: Transaction) -> Approval | None:
-    """While what was approved for an agent is not built yet, what it comes to has to be kept."""
+    """The host's own first, so that no agent holds them up.
+
+    While what was approved for an agent is not built yet, what it comes to has to be kept.
+    """
     building = {d.agent_id for d in tx.deploys.open() if d.approval_id is not None}
-    for approval in tx.approvals.open():
-        if approval.state == "checking" and approval.agent_id not in building:
-            return approval
-    return None
+    checking = [a for a in tx.approvals.open() if a.state == "checking"]
+    ready = [a for a in checking if a.agent_id not in building]
+    return min(ready, key=lambda a: (a.requester_id != SYSTEM_ID, a.id), default=None)
 
 
 def _is_of_the_host(approval: Approval) -> bool:

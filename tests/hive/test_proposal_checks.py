@@ -8,8 +8,11 @@ import pytest
 
 from hyperhive.hive import proposal_checks
 from hyperhive.hive.approval_digest import binding_digest
+from hyperhive.hive.approval_steps import propose
+from hyperhive.hive.mail import SYSTEM_SENDER
 from hyperhive.protocol.errors import AlreadyResolved, Busy, Conflict
-from tests.hive.building import SECONDS, Built, declared
+from tests.hive.building import SECONDS, Built, declared, quiet
+from tests.hive.conftest import MakeBuilt
 from tests.hive.moves import Gate, bundle, first, proposals
 from tests.hive.proposing import Clone, becomes, told
 from tests.support.wait import wait_for
@@ -116,6 +119,27 @@ async def test_what_was_approved_is_built_before_the_next_is_checked(
         gate.opened.set()
         await built.over(1)
         await becomes(built, later, "stale_base")
+
+
+async def test_what_the_host_asks_for_is_checked_first(
+    make_built: MakeBuilt, tmp_path: Path
+) -> None:
+    built = await make_built(declared=quiet(alice=declared(), bob=declared()))
+    async with built.serving():
+        await built.over()
+        await built.over(0, "bob")
+    clone = Clone(built, tmp_path / "clone")
+    older = await clone.propose(agent_nix="two")  # while nothing checks
+    bob = await built.agent("bob")
+    base = await built.main("bob")
+    assert built.workshop is not None
+    commit = await built.workshop[0].declare("bob", {"agent.nix": b"two"}, base)
+    await built.database.write(
+        lambda tx: propose(tx, built.clock, SYSTEM_SENDER, bob, commit, base, "declared anew")
+    )
+    async with built.serving():
+        await becomes(built, older, "pending")
+    assert built.builds.history[-2:] == ["check bob", "check alice"]
 
 
 async def test_a_service_that_ends_in_the_middle_goes_on(built: Built, clone: Clone) -> None:

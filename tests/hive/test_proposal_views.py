@@ -131,6 +131,25 @@ async def test_rights_are_compared_with_what_runs_whatever_the_base(
     assert [p["effect"] for p in view["privileges"]] == ["wider", "other"]
 
 
+async def test_what_was_denied_is_shown_against_what_ran_then(built: Built, clone: Clone) -> None:
+    before = await first(built)
+    async with built.serving():
+        settings = '{"allowedBash": ["npm *"]}'
+        number = await clone.propose(agent_nix="two", declared_json=settings)
+        await becomes(built, number, "pending")
+        view = await show(built.hive, number)
+        await built.hive.approvals.deny(number, "no")
+        again = await clone.propose(declared_json=settings)
+        await becomes(built, again, "pending")
+        await built.hive.approvals.approve(again)
+        await built.over(1)
+    later = await show(built.hive, number)
+    assert (view["base"]["commit"], later["base"]["commit"]) == (before.commit, before.commit)
+    assert later["privileges"] == view["privileges"] != []
+    assert lines(later) == lines(view)
+    assert later["base"]["choices"][0]["label"] == f"what ran then, deploy {before.id}"
+
+
 async def test_what_was_deployed_is_shown_against_what_ran_before(
     built: Built, clone: Clone
 ) -> None:
