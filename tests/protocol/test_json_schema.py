@@ -82,6 +82,7 @@ REQUIRED: dict[str, Any] = {
     "answer": "so",
     "agent": "bob",
     "name": "bob",
+    "commit_ref": "1e92a80d539d",
 }
 
 
