@@ -52,7 +52,8 @@ def _of(name: str, stage: Stage, why: str, module: str, **files: str) -> Module:
 
 
 _FORBIDDEN = (
-    "forbidden in (restricted|pure)|is forbidden|not allowed|No such file|mismatch|cannot look up"
+    "forbidden in (restricted|pure)|is forbidden|not allowed|No such file|Permission denied"
+    "|mismatch|cannot look up"
 )
 _READS = {
     "the passwords": 'builtins.readFile "/etc/shadow"',

@@ -170,7 +170,7 @@ async def test_what_the_service_may_not_do(adapter: Driven) -> None:
 
 
 async def test_usage_logs_and_peers(adapter: Driven, hive: Hosted) -> None:
-    assert await adapter.call("logs", "carol", 5) == []
+    assert len(await adapter.call("logs", "carol", 5)) <= 5
     assert set((await adapter.call("usage", "carol")).values()) == {None, False}
     await adapter.call("start", "carol")
     usage = await adapter.call("usage", "carol")
