@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import sys
@@ -17,11 +19,18 @@ def main(cgroup: str) -> None:
 def processes(cgroup: Path) -> Iterator[dict[str, Any]]:
     """Without those that ended meanwhile."""
     for directory, _, _ in os.walk(cgroup):  # which passes over what has gone
-        try:
-            for pid in Path(directory, "cgroup.procs").read_text().split():
+        for pid in members(Path(directory)):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                 yield process(Path("/proc", pid), os.path.relpath(directory, cgroup))
-        except (FileNotFoundError, ProcessLookupError):
-            continue
+
+
+def members(cgroup: Path) -> list[str]:
+    try:
+        return (cgroup / "cgroup.procs").read_text().split()
+    except OSError as error:
+        if error.errno in {errno.ENOENT, errno.ENODEV}:  # gone, before it was opened or after
+            return []
+        raise
 
 
 def process(at: Path, cgroup: str) -> dict[str, Any]:
@@ -33,8 +42,15 @@ def process(at: Path, cgroup: str) -> dict[str, Any]:
         "status": {key: words.split() for key, words in (line.split(":", 1) for line in lines)},
         "uid_map": [int(word) for word in (at / "uid_map").read_text().split()],
         "gid_map": [int(word) for word in (at / "gid_map").read_text().split()],
-        "files": [file(at, link.name) for link in (at / "fd").iterdir()],
+        "files": [*files(at)],
     }
+
+
+def files(process: Path) -> Iterator[dict[str, str | bool]]:
+    """Without those it closed meanwhile."""
+    for link in (process / "fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            yield file(process, link.name)
 
 
 def file(process: Path, fd: str) -> dict[str, str | bool]:
