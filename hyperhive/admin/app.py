@@ -109,6 +109,8 @@ async def _events(request: web.Request) -> web.StreamResponse:
             await response.write(lines.encode())
     except Reset:
         await response.write(b'{"reset":true}\n')
+    except ConnectionError:
+        pass  # nobody reads any more
     return response
 
 

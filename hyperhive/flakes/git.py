@@ -70,8 +70,9 @@ class Repositories:
     ) -> str:
         """Write a commit of exactly these files, path -> content, and return its full id.
 
-        It moves no branch. `author` is a word such as `operator` or `hyperhive`; `when` is in
-        seconds since 1970. Raises NotFound (repository or parent), TooLarge.
+        Where `parent` has the same files, that is returned. It moves no branch. `author` is a
+        word such as `operator` or `hyperhive`; `when` is in seconds since 1970. Raises NotFound
+        (repository or parent), TooLarge.
         """
         repository = self.existing(name)
         if len(files) > git_tree.MAX_ENTRIES:
@@ -79,6 +80,8 @@ class Repositories:
         for path in files:
             git_tree.check_path(path)
         tree = await write_tree(repository, files)
+        if parent is not None and tree == await self.tree(name, parent):
+            return parent
         return await self._write_commit(name, tree, parent, message, author, when)
 
     async def restore(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
 
 from hyperhive.harness.host_http import HostHttp
 from hyperhive.protocol.configs import PACK_TYPE, KnownConfigs, KnownRefs, PackRequest
@@ -16,40 +15,28 @@ MAX_REFS = 64 * 2**20
 _PASSING = ("busy", "rate_limited")
 
 
-class ConfigHost:
-    """Use it as an async context manager; all of it raises RemoteError, Unavailable.
+class ConfigHost(HostHttp):
+    """All of it raises RemoteError, Unavailable.
 
     `patience` is how many seconds to wait for a host that is away.
     """
 
     def __init__(self, socket: Path, patience: float) -> None:
-        self._http = HostHttp(socket)
+        super().__init__(socket)
         self._patience = patience
-
-    async def __aenter__(self) -> ConfigHost:
-        await self._http.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._http.__aexit__(kind, error, trace)
 
     async def refs(self) -> Mapping[str, KnownRefs]:
         """Of every agent that this one may propose for, by name."""
-        answer = await self._http.ask("GET", "/v1/config", self._patience, passing=_PASSING)
+        answer = await self.ask("GET", "/v1/config", self._patience, passing=_PASSING)
         return parse(KnownConfigs, loads_object(answer, limit=MAX_REFS), "config").agents
 
     async def pack(self, agent: str, want: Sequence[str], have: Sequence[str]) -> bytes:
         body = dumps(asdict(PackRequest(want=tuple(want), have=tuple(have)))).encode()
         path = f"/v1/config/{agent}/pack"
-        return await self._http.ask("POST", path, self._patience, body=body, passing=_PASSING)
+        return await self.ask("POST", path, self._patience, body=body, passing=_PASSING)
 
     async def upload(self, agent: str, commit: str, pack: bytes) -> None:
-        await self._http.ask(
+        await self.ask(
             "POST",
             f"/v1/proposals/{agent}?commit={commit}",
             self._patience,

@@ -7,6 +7,7 @@ import io
 from collections.abc import Collection
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import aiohttp
 
@@ -23,7 +24,7 @@ class HostHttp:
     def __init__(self, socket: Path) -> None:
         self._socket = socket
 
-    async def __aenter__(self) -> HostHttp:
+    async def __aenter__(self) -> Self:
         connector = aiohttp.UnixConnector(path=str(self._socket))
         self._session = aiohttp.ClientSession(connector=connector)
         return self

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from hyperhive.harness.host_http import HostHttp
@@ -19,26 +18,14 @@ PATIENCE = 30.0
 """Seconds a call waits for a host that is away, and for an answer beyond the wait it asked for."""
 
 
-class PostCaller:
+class PostCaller(HostHttp):
     """Calls verbs on the socket. What `recv` returned is acknowledged by the next `recv`."""
 
     def __init__(self, socket: Path, patience: float = PATIENCE) -> None:
-        self._http = HostHttp(socket)
+        super().__init__(socket)
         self._patience = patience
         self._instance = str(uuid.uuid4())
         self._handled: list[int] = []
-
-    async def __aenter__(self) -> PostCaller:
-        await self._http.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._http.__aexit__(kind, error, trace)
 
     def fill_in(self) -> Mapping[str, object]:
         return {
@@ -55,7 +42,7 @@ class PostCaller:
         wait = args.get("wait_seconds")
         patience = self._patience + (wait if isinstance(wait, (int, float)) else 0)
         # A host that restarts answers late or twice; the key makes repeating harmless.
-        answer = await self._http.ask("POST", f"/v1/{verb}", patience, body=body)
+        answer = await self.ask("POST", f"/v1/{verb}", patience, body=body)
         result = loads(answer, limit=MAX_ANSWER)
         if verb == "recv":
             self._handled = _deliveries(result)

@@ -121,9 +121,9 @@ class ProposalChecks:
         name, commit = approval.agent, approval.binding["commit"]
         if _is_of_the_host(approval):
             await self._configs.mark(name, "proposal", approval.id, commit)
+            tree = await self._configs.tree(name, commit)
         else:
-            await self._configs.pin(name, approval.id, commit)
-        tree = await self._configs.tree(name, commit)
+            tree = await self._configs.pin(name, approval.id, commit)
         base = approval.binding["base"]
         if base is not None and not await self._configs.contains(name, commit, base):
             await self._close(approval, "stale_base", stale_note(name, base))

@@ -87,12 +87,9 @@ class ProposalEnds:
         if word is not None:
             name, number, commit = approval.agent, approval.id, approval.binding["commit"]
             if approval.requester_id != SYSTEM_ID:  # it may have ended before its turn
-                await a_few_times(lambda: self._pin(name, number, commit))
+                await a_few_times(lambda: self._configs.pin(name, number, commit))
             why = approval.note or "(no reason given)"
             await a_few_times(lambda: self._configs.mark(name, word, number, commit, why))
-
-    async def _pin(self, agent: str, number: int, commit: str) -> None:
-        await self._configs.pin(agent, number, commit)
 
 
 def _find(tx: Transaction, number: int) -> tuple[Approval | None, Agent | None, bool]:

@@ -63,13 +63,15 @@ class Reconciler:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
-                # What ended meanwhile is recorded before anything is started.
-                stop_ends = self._runtime.subscribe(self._see_end)
-                for agent in await self._agents():
-                    self._look_at(agent.id)
-                await asyncio.Event().wait()
+                try:
+                    # What ended meanwhile is recorded before anything is started.
+                    stop_ends = self._runtime.subscribe(self._see_end)
+                    for agent in await self._agents():
+                        self._look_at(agent.id)
+                    await asyncio.Event().wait()
+                finally:
+                    self._tasks = None  # of a group that ends no task can begin
         finally:
-            self._tasks = None
             stop_events()
             if stop_ends is not None:
                 stop_ends()

@@ -26,7 +26,7 @@ async def insist(act: Callable[[], Awaitable[T]]) -> T:
             await asyncio.sleep(RETRY_SECONDS)
 
 
-async def a_few_times(act: Callable[[], Awaitable[None]]) -> None:
+async def a_few_times(act: Callable[[], Awaitable[object]]) -> None:
     """Until it works. Raises its HiveError when it cannot, or does not within some seconds."""
     for left in reversed(range(ATTEMPTS)):
         try:

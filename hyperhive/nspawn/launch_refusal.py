@@ -78,26 +78,21 @@ def run_and_exit(what: str, main: Callable[[], None]) -> int:
     return 0
 
 
-def warn(what: str, message: str) -> None:
-    """One journal line of a lesser kind, for what is worth knowing and stops nothing."""
-    _line(4, what, message)
-
-
 def is_refusal(status_text: str) -> bool:
     """Whether a unit's StatusText is of one of these programs; a container's has another start."""
     return status_text.startswith(tuple(f"{what}: " for what in PROGRAMS))
 
 
 def _report(what: str, message: str, status: Exit) -> int:
-    _tell_systemd(_line(3, what, f"{message} [{status.name.lower()}, exit {status.value}]"))
+    _tell_systemd(_line(what, f"{message} [{status.name.lower()}, exit {status.value}]"))
     return status
 
 
-def _line(priority: int, what: str, message: str) -> str:
-    """sd-daemon(3): the priority in front; names in the message may hold anything."""
+def _line(what: str, message: str) -> str:
+    """sd-daemon(3): the priority, of an error, in front; names in the message may hold anything."""
     shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in f"{what}: {message}")
     safe = shown.encode(errors="backslashreplace")[:_LONGEST].decode(errors="ignore")
-    sys.stderr.write(f"<{priority}>{safe}\n")
+    sys.stderr.write(f"<3>{safe}\n")
     sys.stderr.flush()
     return safe
 

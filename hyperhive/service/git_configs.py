@@ -32,7 +32,7 @@ _LAST_SECOND = 253_402_300_799
 
 
 class GitConfigs:
-    """`hive.ports.Configs` on bare repositories."""
+    """`hive.config_ports.Configs` on bare repositories."""
 
     def __init__(self, repositories: Repositories, clock: Clock) -> None:
         self._repositories = repositories
@@ -66,7 +66,7 @@ class GitConfigs:
                 _make_way(files, path)
                 is_program = path in before and before[path].kind == "program"
                 files[path] = File(data, executable=is_program)
-        commit = await self._repositories.commit(
+        return await self._repositories.commit(
             agent,
             files,
             parent=base,
@@ -74,16 +74,10 @@ class GitConfigs:
             author=AUTHOR,
             when=self._clock.now(),
         )
-        if base is not None and await self._is_same(agent, commit, base):
-            return base
-        return commit
-
-    async def _is_same(self, agent: str, one: str, other: str) -> bool:
-        trees = [await self._repositories.tree(agent, commit) for commit in (one, other)]
-        return trees[0] == trees[1]
 
     async def restore(self, agent: str, commit: str, base: str, message: str) -> str:
-        if await self._is_same(agent, commit, base):
+        trees = [await self._repositories.tree(agent, each) for each in (commit, base)]
+        if trees[0] == trees[1]:
             raise Conflict(f"{agent} has that configuration already")
         return await self._repositories.restore(
             agent, commit, parent=base, message=message, author=AUTHOR, when=self._clock.now()

@@ -8,7 +8,9 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
+from hyperhive.admin.client import NoService
 from hyperhive.hive.ports import Transaction
 from hyperhive.protocol.errors import RemoteError
 from tests.admin.conftest import Served
@@ -60,6 +62,30 @@ async def test_by_default_from_now_on(served: Served) -> None:
         assert answer.content_type == "application/jsonl"
         (number,) = await append(served, 1)  # the answer's head is there, and so is the place
         assert f'"seq":{number},' in (await answer.content.readline()).decode()
+
+
+async def test_a_client_that_leaves_while_it_is_written_to(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No error of the service: nothing is logged as one."""
+    prepare, write = web.StreamResponse.prepare, web.StreamResponse.write
+    connections: list[asyncio.Transport] = []
+
+    async def prepared(response: web.StreamResponse, request: web.BaseRequest) -> Any:
+        assert request.transport is not None
+        connections.append(request.transport)
+        return await prepare(response, request)
+
+    async def write_to_nobody(response: web.StreamResponse, data: Any) -> None:
+        connections[-1].close()
+        await write(response, data)
+
+    monkeypatch.setattr(web.StreamResponse, "prepare", prepared)
+    monkeypatch.setattr(web.StreamResponse, "write", write_to_nobody)
+    await append(served, 3)
+    with pytest.raises(NoService):
+        await take(served, 1, after=0)
+    assert connections
 
 
 async def test_long_texts_of_agents(served: Served) -> None:

@@ -5,24 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import resource
-import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from hyperhive.flakes.quarantine import Quarantine
-from hyperhive.protocol.errors import InvalidField, TooLarge
 from tests.flakes import hostile_packs
 from tests.flakes.conftest import Work
 from tests.flakes.forge import NIX, Forge
 from tests.flakes.hostile_repositories import CASES, Case
+from tests.flakes.receiving import received
 from tests.support.wait import let_time_pass
 
 SECONDS = 20.0
 DISK = 128 * 2**20
-MEMORY = 700 * 2**20
+MEMORY = 128 * 2**20
 
 
 def contents(directory: Path) -> dict[str, bytes]:
@@ -50,22 +48,6 @@ async def highest(directory: Path) -> int:
         return most
 
 
-@pytest.fixture
-def peaks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Bytes of memory at most, of each program that has ended: of others that the tests started
-    before, RUSAGE_CHILDREN would tell as well (getrusage(2))."""
-    found: list[int] = []
-
-    def wait(pid: int, options: int) -> tuple[int, int]:
-        ended, status, used = os.wait4(pid, options)
-        if ended:
-            found.append(used.ru_maxrss * 1024)
-        return ended, status
-
-    monkeypatch.setattr(os, "waitpid", wait)
-    return found
-
-
 async def prepared(work: Work) -> tuple[Forge, Quarantine]:
     base = await work.commit({"agent.nix": b"{ base = 1; }", "old.nix": b"old"})
     await work.repositories.advance("alice", None, base)
@@ -78,34 +60,25 @@ def test_the_cases_are_many() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-async def test_hostile(work: Work, tmp_path: Path, case: Case, peaks: list[int]) -> None:
+async def test_hostile(work: Work, tmp_path: Path, case: Case) -> None:
     forge, quarantine = await prepared(work)
     offer = case.build(forge)
     before, beside = contents(work.directory), set(os.listdir(tmp_path))
     watched = asyncio.create_task(highest(work.directory))
-    begun = time.monotonic()
-    try:
-        await quarantine.receive("alice", offer.commit, offer.pack)
-        problem = ""
-    except (InvalidField, TooLarge) as error:
-        problem = error.message
-    took = time.monotonic() - begun
+    found = await received(work.directory, offer)
     watched.cancel()
-    assert took < SECONDS
+    assert found.seconds < SECONDS
     assert await watched < size(work.directory) + DISK
-    assert peaks
-    # A child begins with the memory of this process, whose peak counts as its own (vfork(2)).
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    assert max(peaks) <= max(MEMORY, own)
+    assert found.peak <= MEMORY
     after = contents(work.directory)
     assert {name: data for name, data in after.items() if name.startswith("alice.git/")} == before
     if case.refused:
-        assert re.search(case.refused, problem), problem
+        assert re.search(case.refused, found.problem), found.problem
         assert after == before
         assert os.listdir(work.directory) == ["alice.git"]
         assert not await quarantine.has("alice", offer.commit)
     else:
-        assert problem == ""
+        assert found.problem == ""
         tree = await quarantine.pin("alice", "proposal/1", offer.commit)
         await work.repositories.export("alice", offer.commit, tmp_path / "out")
         assert (tmp_path / "out/agent.nix").read_bytes() in (NIX, b"{ a = 1; }")

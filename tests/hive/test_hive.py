@@ -72,3 +72,24 @@ async def test_two_services_over_one_log_see_the_same(world: World) -> None:
     await world.send("alice", "bob")
     async with asyncio.timeout(5):
         assert [e.kind for e in await reading] == ["message"]
+
+
+async def test_what_changes_while_it_ends_is_left_to_the_next(world: World) -> None:
+    """And is no fault, though the tasks that would see to it are at their end."""
+    stopping = asyncio.Event()
+
+    async def step(name: str) -> None:
+        if name == "stop":
+            stopping.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await world.hive.agents.kill("alice")
+
+    async with world.alive():
+        await settled(world)
+        world.runtime.step = step
+        await world.hive.agents.kill("bob")
+        await stopping.wait()
+    assert (await world.agent("alice")).wanted == "stopped"
+    assert "alice" in world.runtime.runs

@@ -57,10 +57,12 @@ async def test_a_change_goes_on_top_and_leaves_the_rest(
     assert (await git.log("alice", 1, commit))[0].parents == (base,)
 
 
-async def test_what_is_so_already_is_no_commit(configs: GitConfigs) -> None:
+async def test_what_is_so_already_is_no_commit(tmp_path: Path, configs: GitConfigs) -> None:
     base = await configs.declare("alice", FIRST, None)
+    written = {path for path in tmp_path.rglob("*") if path.is_file()}
     assert await configs.declare("alice", FIRST, base) == base
     assert await configs.declare("alice", {"agent.nix": b"one", "gone": None}, base) == base
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == written
 
 
 async def test_the_way_back_is_a_commit_on_top(git: Repositories, configs: GitConfigs) -> None:
