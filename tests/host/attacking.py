@@ -89,6 +89,16 @@ class Attack:
 
         return await wait_for(look, seconds, f"the check of {number}")
 
+    async def deny(self, number: int) -> None:
+        """Returns when all that follows from it is done."""
+        await self.client.call("deny", id=number)
+        await wait_for(lambda: self.git("tag", "--list", f"denied/{number}"), SECONDS, "its tag")
+        await wait_for(lambda: not self.gits(), SECONDS, "the end of git")
+
+    def gits(self) -> str:
+        """Programs of git that the service runs."""
+        return self.hive.host.run(["ps", "-C", "git", "-o", "args="], check=False).stdout
+
     async def deploys(self) -> list[Json]:
         found: list[Json] = (await self.client.call("deploys", agent="alice"))["deploys"]
         return found

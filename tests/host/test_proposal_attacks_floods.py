@@ -68,8 +68,7 @@ async def test_fifty_uploads_at_once(hive: Hosted, say: Callable[[str], None]) -
         last = [o for o, answer in zip(offers, answers, strict=True) if answer.status == 200][-1]
         number = await a.proposed(last)
         assert (await a.checked(number))["state"] == "pending"
-        await a.client.call("deny", id=number)
-        await wait_for(lambda: a.git("tag", "--list", f"denied/{number}"), 20.0, "its tag")
+        await a.deny(number)
 
 
 async def test_large_bodies(hive: Hosted, say: Callable[[str], None]) -> None:
@@ -103,7 +102,7 @@ async def test_a_body_that_drips(hive: Hosted, say: Callable[[str], None]) -> No
         assert {answer.status for answer in answers} <= {400, 429}
         number = await a.propose({"agent.nix": BASE.replace("base", "after it")})
         assert (await a.checked(number))["state"] == "pending"
-        await a.client.call("deny", id=number)
+        await a.deny(number)
         assert descriptors(hive) <= before + 5
 
 

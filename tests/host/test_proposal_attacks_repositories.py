@@ -16,7 +16,6 @@ from tests.flakes.hostile_repositories import CASES, Case
 from tests.host.attacking import BASE, Attack, attacked, attacking, offer_of
 from tests.host.breaching import Answer
 from tests.host.hosted import STATE, Hosted
-from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.nix
 
@@ -61,11 +60,6 @@ def descriptors(hive: Hosted) -> int:
     return len(hive.host.run(["ls", f"/proc/{pid}/fd"]).stdout.splitlines())
 
 
-def processes(hive: Hosted) -> str:
-    """Programs of git that the service runs."""
-    return hive.host.run(["ps", "-C", "git", "-o", "args="], check=False).stdout
-
-
 def refs(a: Attack) -> str:
     return a.git("for-each-ref")
 
@@ -100,8 +94,7 @@ async def test_hostile_repositories(hive: Hosted, say: Callable[[str], None], us
         honest = offer_of(await a.main(), {"agent.nix": BASE.replace("base", "honest")})
         number = await a.proposed(honest)
         assert (await a.checked(number))["state"] == "pending"
-        await a.client.call("deny", id=number)
-        wait_until(lambda: processes(hive) == "", 10.0, "the end of git")
+        await a.deny(number)
         assert hive.service("MainPID") == service
         new = {Path(name) for name in files(hive) - before}
         assert {
