@@ -118,6 +118,8 @@ class Deployer:
             is_approved = deploy.kind == "change" and deploy.approval_id is not None
             if is_approved:
                 await self._mark(deploy, "approved")
+            if is_approved and deploy.built is not None:  # by other rules, if it has waited
+                self._policy.check_settings(deploy.built.settings)
             # One that an earlier service had evaluated may be of another host than this.
             if deploy.built is None or deploy.built.host != self._builds.host:
                 if is_approved and deploy.built is not None:

@@ -22,8 +22,8 @@ from hyperhive.hive.proposal_ends import ProposalEnds
 from hyperhive.hive.records import SYSTEM_ID, Approval, ApprovalState, Event
 from hyperhive.hive.retry import insist
 from hyperhive.hive.unless import unless
-from hyperhive.protocol.bundle import settings_json
-from hyperhive.protocol.errors import Busy, HiveError, StorageError, StorageFull
+from hyperhive.protocol.bundle import parse_settings, settings_json
+from hyperhive.protocol.errors import Busy, HiveError, InvalidField, StorageError, StorageFull
 
 log = logging.getLogger(__name__)
 
@@ -85,13 +85,22 @@ class ProposalChecks:
                     self._gone.set()
 
     def _begin_anew(self, tx: Transaction) -> None:
-        """What was checked against another host would come to something else on this one."""
+        """What was checked against another host, or by other rules, may come to something else."""
         for approval in tx.approvals.open():
             is_checked = approval.state == "pending" and "commit" in approval.binding
-            if is_checked and approval.binding.get("host") != self._builds.host:
+            if is_checked and not self._is_as_checked(approval):
                 again = replace(approval, state="checking")
                 tx.approvals.save(again)
                 log_approval(tx, self._clock, again)
+
+    def _is_as_checked(self, approval: Approval) -> bool:
+        if approval.binding.get("host") != self._builds.host:
+            return False
+        try:
+            self._policy.check_settings(parse_settings(approval.binding["settings"]))
+        except InvalidField:
+            return False
+        return True
 
     async def _check_next(self) -> bool:
         """Whether there was one."""
