@@ -105,7 +105,8 @@ class Hosted:
 
     def wipe(self) -> None:
         """Nothing of it runs or is kept; only the nested host's own parts stay."""
-        self.host.run(["systemctl", "stop", "hyperhive", "hyperhive-agent@*", "hyperhive-purge@*"])
+        self.stop()  # first: what it starts would take the place of what is to be stopped
+        self.host.run(["systemctl", "stop", "hyperhive-agent@*", "hyperhive-purge@*"])
         wait_until(lambda: not self.machines(), 20.0, "no machine")
         self.host.run(["systemctl", "reset-failed"])
         places = [f"{STATE}/service", f"{STATE}/agents", f"{STATE}/trash"]

@@ -153,7 +153,8 @@ class Machine(Commands):
 
     def shutdown(self) -> None:
         """Of all that a reboot would end here."""
-        self._hive.host.run(["systemctl", "stop", "hyperhive", "hyperhive-agent@*"])
+        self._hive.stop()
+        self._hive.host.run(["systemctl", "stop", "hyperhive-agent@*"])
 
     def crash(self) -> None:
         """All at once, and nobody sees it."""
