@@ -15,12 +15,11 @@ from hyperhive.dashboard.render import Failed, page
 async def approval(request: web.Request, failed: Failed | None = None) -> web.Response:
     hive, approval_id = request.app[HIVE], path_id(request)
     shown = await hive.store.read(lambda tx: content.approval(hive, tx, approval_id))
+    look = await looking.at_request(request, approval_id)
     if "commit" not in shown["approval"]["binding"]:
         # A new agent of the host's defaults: there is nothing to read but what it may do.
-        rights = await looking.at_request(request, approval_id)
-        only = {**shown, "look": None, "rights": rights}
+        only = {**shown, "look": None, "rights": look}
         return page(request, "approval.html", only, failed=failed)
-    look = await looking.at_request(request, approval_id)
     # It was read later than the rest: what can be decided goes by the state that it was shown in.
     both = {**shown, "approval": look["approval"], "look": look, "rights": None}
     # A large change takes a while to draw, and others wait for the loop.

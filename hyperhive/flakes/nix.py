@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from hyperhive.flakes import room
 from hyperhive.flakes.jobs import Job, Jobs
 from hyperhive.flakes.logs import OnLine, follow
+from hyperhive.flakes.room import Room
 from hyperhive.flakes.roots import Role, Roots
 from hyperhive.flakes.untrusted import Bundle, read_bundle, read_result
 from hyperhive.protocol.builds import (
@@ -31,7 +31,6 @@ T = TypeVar("T")
 
 _STORE = re.compile(STORE_PATTERN)
 
-STORE = Path("/nix/store")
 GRACE_SECONDS = 60.0
 """For a unit to start and to end, beyond the time of what it runs."""
 
@@ -58,6 +57,7 @@ class Nix:
         flake: Path,
         gcroots: Path,
         units: UnitRunner,
+        room: Room,
         *,
         offline: bool = True,
         eval_seconds: float = 300.0,
@@ -67,6 +67,7 @@ class Nix:
         self._flake = flake
         self._roots = Roots(gcroots)
         self._units = units
+        self._room = room
         self._offline = offline
         self._eval_seconds = eval_seconds
         self._build_seconds = build_seconds
@@ -170,8 +171,7 @@ class Nix:
         following = asyncio.create_task(follow(job.out / "log", on_line or _nobody, over))
         failure: Unavailable | None = None
         try:
-            running = self._units.start(unit, request.seconds + GRACE_SECONDS)
-            await room.while_there_is(STORE, running)
+            await self._room.hold(self._units.start(unit, request.seconds + GRACE_SECONDS))
         except Unavailable as error:
             failure = error
             await self._units.stop(unit)

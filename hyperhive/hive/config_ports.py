@@ -10,7 +10,6 @@ from hyperhive.hive.deploy_rows import Built, Checked
 
 Mark = Literal["proposal", "approved", "building", "failed", "denied"]
 
-
 DECLARED = "as declared in the host's configuration"
 
 

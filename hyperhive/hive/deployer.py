@@ -118,12 +118,9 @@ class Deployer:
             is_approved = deploy.kind == "change" and deploy.approval_id is not None
             if is_approved:
                 await self._mark(deploy, "approved")
-            if is_approved and deploy.built is not None:  # by other rules, if it has waited
-                self._policy.check_settings(deploy.built.settings)
+                self._check_as_shown(deploy)
             # One that an earlier service had evaluated may be of another host than this.
             if deploy.built is None or deploy.built.host != self._builds.host:
-                if is_approved and deploy.built is not None:
-                    raise Conflict(CHANGED_HOST)
                 if not await self._step(deploy, "evaluating"):
                     return None
                 built = await unless(
@@ -154,6 +151,13 @@ class Deployer:
             log.exception("deploy %d: unexpected error", deploy.id)
             await self._fail(deploy, "unexpected error; see the log of the service")
         return None
+
+    def _check_as_shown(self, deploy: Deploy) -> None:
+        """One that was approved may have waited for a host that is another, or has other rules."""
+        if deploy.built is not None:
+            if deploy.built.host != self._builds.host:
+                raise Conflict(CHANGED_HOST)
+            self._policy.check_settings(deploy.built.settings)
 
     async def _mark(self, deploy: Deploy, word: Mark) -> None:
         of = (deploy.agent, word, deploy.id, deploy.commit)

@@ -21,7 +21,7 @@ FreeSpace = Callable[[], Awaitable[float]]
 """The free fraction of the fullest file system that matters; bounded in time, or HiveError."""
 
 LOW = 0.10
-"""Free fraction below which no turn starts."""
+"""Free fraction below which no turn starts, and nothing is evaluated or built."""
 CRITICAL = 0.05
 """Free fraction below which agents are stopped."""
 ENOUGH = 0.12

@@ -7,7 +7,10 @@ from pathlib import Path
 from hyperhive.config.options import NixConfig
 from hyperhive.flakes.git import Repositories
 from hyperhive.flakes.nix import Nix, UnitRunner
+from hyperhive.flakes.room import STORE, Room
 from hyperhive.hive.clock import Clock
+from hyperhive.hive.storage_guard import LOW
+from hyperhive.service.free_space import FreeSpace
 from hyperhive.service.git_configs import GitConfigs
 from hyperhive.service.nix_builds import NixBuilds
 
@@ -26,6 +29,7 @@ async def open_workshop(
         flake,
         GC_ROOTS,
         units,
+        Room(FreeSpace((STORE,)), LOW),
         offline=config.offline,
         eval_seconds=config.eval_seconds,
         build_seconds=config.build_seconds,

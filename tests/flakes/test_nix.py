@@ -3,80 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hyperhive.flakes.nix import Nix, UnitRunner
+from hyperhive.flakes.nix import UnitRunner
 from hyperhive.nspawn.units import Units
 from hyperhive.protocol.builds import Closure
 from hyperhive.protocol.errors import BuildFailed, Conflict, InvalidField, Unavailable
+from tests.flakes.nix_bench import DRV, HASH, PROPOSAL, SYSTEM, Bench
 from tests.support.wait import wait_for
-
-HASH = "0123456789abcdfghijklmnpqrsvwxyz"
-DRV = f"/nix/store/{HASH}-alice-bundle.drv"
-SYSTEM = f"/nix/store/{HASH}-system"
-PROPOSAL = {
-    "drv": DRV,
-    "settings": {"model": "opus"},
-    "system": SYSTEM,
-    "warnings": ["old"],
-}
-
-Work = Callable[[Path], Awaitable[None]]
-
-
-class Runner:
-    """In place of systemd: `work` is what the unit does in its job's directory."""
-
-    def __init__(self, jobs: Path) -> None:
-        self._jobs = jobs
-        self.work: Work = self._nothing
-        self.started: list[tuple[str, float]] = []
-        self.stopped: list[str] = []
-
-    async def _nothing(self, job: Path) -> None:
-        pass
-
-    async def start(self, unit: str, timeout: float) -> None:
-        self.started.append((unit, timeout))
-        number = unit.partition("@")[2].removesuffix(".service")
-        await self.work(self._jobs / number)
-
-    async def stop(self, unit: str) -> None:
-        self.stopped.append(unit)
-
-
-class Bench:
-    def __init__(self, directory: Path) -> None:
-        self.jobs = directory / "jobs"
-        self.roots = directory / "gcroots"
-        flake = directory / "flake"
-        for path in (self.jobs, self.roots, flake):
-            path.mkdir()
-        (flake / "flake.nix").write_text("{ }")
-        self.runner = Runner(self.jobs)
-        self.nix = Nix(self.jobs, flake, self.roots, self.runner, eval_seconds=5, build_seconds=7)
-        self.seen: dict[str, Any] = {}
-
-    def answering(self, answer: object, log: str = "") -> None:
-        async def work(job: Path) -> None:
-            self.seen = json.loads((job / "in/request.json").read_text())
-            (job / "out/log").write_text(log)
-            (job / "out/result.json").write_text(json.dumps(answer))
-
-        self.runner.work = work
-
-    async def export(self, directory: Path) -> None:
-        directory.mkdir()
-        (directory / "agent.nix").write_text("{ }")
-
-    def left(self) -> list[str]:
-        return os.listdir(self.jobs)
 
 
 @pytest.fixture
@@ -249,6 +187,18 @@ async def test_who_cancels_ends_the_unit(bench: Bench) -> None:
         await task
     assert bench.runner.stopped == ["hyperhive-build@4.service"]
     await wait_for(lambda: not bench.left())
+
+
+async def test_a_disk_that_fills_ends_the_unit(bench: Bench) -> None:
+    async def work(job: Path) -> None:
+        bench.free = 0.05
+        await asyncio.Event().wait()
+
+    bench.runner.work = work
+    with pytest.raises(BuildFailed, match="only 5% of the disk"):
+        await bench.nix.build(4, "alice", DRV)
+    assert bench.runner.stopped == ["hyperhive-build@4.service"]
+    assert bench.left() == []
 
 
 async def test_a_configuration_that_cannot_be_exported_starts_nothing(bench: Bench) -> None:

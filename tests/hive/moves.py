@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from hyperhive.hive.deploy_rows import Deploy
 from hyperhive.hive.policy import AgentPolicy
 from hyperhive.hive.records import Approval
-from tests.hive.building import SECONDS, Built, declared
+from tests.hive.building import SECONDS, Built, declared, quiet
 from tests.support.wait import let_time_pass, wait_for
 
 
@@ -33,6 +34,15 @@ class Gate:
 
 def anew(text: str = "two", **settings: Any) -> AgentPolicy:
     return declared(text, settings=settings, apply="always")
+
+
+async def first_of_both(make_built: Callable[..., Awaitable[Built]]) -> Built:
+    """With alice and bob, whose first deploys have come up."""
+    built = await make_built(declared=quiet(alice=declared(), bob=declared()))
+    async with built.serving():
+        await built.over()
+        await built.over(0, "bob")
+    return built
 
 
 async def first(built: Built) -> Deploy:

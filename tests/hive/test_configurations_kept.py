@@ -19,6 +19,7 @@ from tests.hive.moves import (
     asked,
     files,
     first,
+    first_of_both,
     is_another,
     nothing_follows,
     proposals,
@@ -213,10 +214,7 @@ async def test_what_is_shown_of_what_runs_no_more_is_made_anew(
     make_built: MakeBuilt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where it was still being checked, and nobody had the time to look at it."""
-    built = await make_built(declared=quiet(alice=declared(), bob=declared()))
-    async with built.serving():
-        await built.over()
-        await built.over(0, "bob")
+    built = await first_of_both(make_built)
     assert built.workshop is not None
     declare, held, goes_on = built.workshop[0].declare, asyncio.Event(), asyncio.Event()
 

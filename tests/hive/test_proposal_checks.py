@@ -11,9 +11,9 @@ from hyperhive.hive.approval_digest import binding_digest
 from hyperhive.hive.approval_steps import propose
 from hyperhive.hive.mail import SYSTEM_SENDER
 from hyperhive.protocol.errors import AlreadyResolved, Busy, Conflict
-from tests.hive.building import SECONDS, Built, declared, quiet
+from tests.hive.building import SECONDS, Built, declared
 from tests.hive.conftest import MakeBuilt
-from tests.hive.moves import Gate, bundle, first, proposals
+from tests.hive.moves import Gate, bundle, first, first_of_both, proposals
 from tests.hive.proposing import Clone, becomes, told
 from tests.support.wait import wait_for
 
@@ -124,10 +124,7 @@ async def test_what_was_approved_is_built_before_the_next_is_checked(
 async def test_what_the_host_asks_for_is_checked_first(
     make_built: MakeBuilt, tmp_path: Path
 ) -> None:
-    built = await make_built(declared=quiet(alice=declared(), bob=declared()))
-    async with built.serving():
-        await built.over()
-        await built.over(0, "bob")
+    built = await first_of_both(make_built)
     clone = Clone(built, tmp_path / "clone")
     older = await clone.propose(agent_nix="two")  # while nothing checks
     bob = await built.agent("bob")

@@ -8,9 +8,9 @@ import pytest
 from hyperhive.hive import retry
 from hyperhive.protocol.errors import Unavailable
 from hyperhive.protocol.verbs import RequestSpawn
-from tests.hive.building import SECONDS, Built, declared, quiet
+from tests.hive.building import SECONDS, Built, declared
 from tests.hive.conftest import MakeBuilt
-from tests.hive.moves import Gate, first
+from tests.hive.moves import Gate, first, first_of_both
 from tests.hive.proposing import Clone, becomes
 from tests.support.wait import let_time_pass, wait_for
 
@@ -18,10 +18,7 @@ from tests.support.wait import let_time_pass, wait_for
 async def test_what_is_denied_before_its_turn_has_its_tag(
     make_built: MakeBuilt, tmp_path: Path
 ) -> None:
-    built = await make_built(declared=quiet(alice=declared(), bob=declared()))
-    async with built.serving():
-        await built.over()
-        await built.over(0, "bob")
+    built = await first_of_both(make_built)
     await built.redeclare(bob=declared("two"))
     gate, clone = Gate(built, "check bob"), Clone(built, tmp_path / "clone")
     async with built.serving():

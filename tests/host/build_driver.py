@@ -17,10 +17,13 @@ from typing import Any
 
 from hyperhive.flakes.git import Repositories
 from hyperhive.flakes.nix import Nix
+from hyperhive.flakes.room import STORE, Room
+from hyperhive.hive.storage_guard import LOW
 from hyperhive.nspawn.lasting import LastingBus
 from hyperhive.nspawn.units import Units
 from hyperhive.protocol.bundle import settings_json
 from hyperhive.protocol.errors import BuildFailed, HiveError
+from hyperhive.service.free_space import FreeSpace
 
 JOBS, FLAKE = Path("/var/lib/hyperhive/jobs"), Path("/opt/hyperhive/flake")
 ROOTS = Path("/nix/var/nix/gcroots/hyperhive")
@@ -127,7 +130,7 @@ async def main(eval_seconds: float, build_seconds: float) -> None:
         await bus.open()
         stack.push_async_callback(bus.close)
         nix = Nix(
-            *(JOBS, FLAKE, ROOTS, Units(bus)),
+            *(JOBS, FLAKE, ROOTS, Units(bus), Room(FreeSpace((STORE,)), LOW)),
             eval_seconds=eval_seconds,
             build_seconds=build_seconds,
         )

@@ -21,7 +21,7 @@ from hyperhive.protocol.errors import BuildFailed, InvalidField, Unavailable
 from hyperhive.service import nix_builds
 from hyperhive.service.git_configs import GitConfigs
 from hyperhive.service.nix_builds import NixBuilds, check_as_evaluated
-from tests.flakes.test_nix import DRV, HASH, PROPOSAL, Bench
+from tests.flakes.nix_bench import DRV, HASH, PROPOSAL, Bench
 
 BUILT = Built("host-1", DRV, f"/nix/store/{HASH}-system", AgentSettings(model="opus"))
 FIRST: dict[str, bytes | None] = {"agent.nix": b"one", "declared.json": b"{}"}
